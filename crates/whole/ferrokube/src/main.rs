@@ -1,0 +1,3 @@
+//! The `ferrokube` program.
+
+fn main() {}
