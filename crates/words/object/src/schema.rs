@@ -50,6 +50,8 @@ pub struct Type {
     members: Vec<Member>,
     /// Indices into `members`, sorted by JSON name.
     by_name: Vec<u16>,
+    /// Indices into `fields` of those with a protobuf form, sorted by number.
+    by_number: Vec<u16>,
 }
 
 /// One field.
@@ -190,7 +192,27 @@ impl Schema {
     /// The type of the kind `kind` in `api_version`.
     pub fn kind(&self, api_version: &str, kind: &str) -> Option<TypeId> {
         // Lookups happen once per request; building the key is cheaper than keeping a second index.
-        self.kinds.get(&(api_version.to_owned(), kind.to_owned())).copied()
+        self.kinds
+            .get(&(api_version.to_owned(), kind.to_owned()))
+            .copied()
+            .or_else(|| self.shared_kind(api_version, kind))
+    }
+
+    /// Kinds of the API machinery that belong to no group: options are read in every version, the unversioned
+    /// documents in `v1` (upstream's `metav1.AddToGroupVersion` and `AddUnversionedTypes`).
+    fn shared_kind(&self, api_version: &str, kind: &str) -> Option<TypeId> {
+        const EVERYWHERE: [&str; 7] = [
+            "CreateOptions",
+            "DeleteOptions",
+            "GetOptions",
+            "ListOptions",
+            "PatchOptions",
+            "UpdateOptions",
+            "WatchEvent",
+        ];
+        const UNVERSIONED: [&str; 5] = ["APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "Status"];
+        let shared = EVERYWHERE.contains(&kind) || (api_version == "v1" && UNVERSIONED.contains(&kind));
+        if shared { self.named(&format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}")) } else { None }
     }
 
     /// The type with the OpenAPI name `name`.
@@ -223,6 +245,19 @@ impl Schema {
         let at = usize::from(owner.by_name[found.ok()?]);
         let member = &owner.members[at];
         Some((at, &self.get(member.owner).fields[usize::from(member.at)]))
+    }
+
+    /// The fields of `id` that have a protobuf form, by ascending number; inlined structs stand as one field.
+    pub fn numbered(&self, id: TypeId) -> impl DoubleEndedIterator<Item = &Field> {
+        let owner = self.get(id);
+        owner.by_number.iter().map(|at| &owner.fields[usize::from(*at)])
+    }
+
+    /// The field with the protobuf number `number`.
+    pub fn field_numbered(&self, id: TypeId, number: u32) -> Option<&Field> {
+        let owner = self.get(id);
+        let found = owner.by_number.binary_search_by_key(&number, |at| owner.fields[usize::from(*at)].number);
+        found.ok().map(|at| &owner.fields[usize::from(owner.by_number[at])])
     }
 
     /// The fields that JSON writes for `id`, in order, inlined structs opened.

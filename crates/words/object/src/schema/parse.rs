@@ -50,7 +50,15 @@ fn declare(table: &str, schema: &mut Schema) -> Result<(), TableError> {
         schema.by_name.insert(name.clone(), id);
         let fields = if is_kind { vec![type_meta("kind"), type_meta("apiVersion")] } else { Vec::new() };
         let atomic = words.next() == Some("atomic");
-        schema.types.push(Type { name, kind, atomic, fields, members: Vec::new(), by_name: Vec::new() });
+        schema.types.push(Type {
+            name,
+            kind,
+            atomic,
+            fields,
+            members: Vec::new(),
+            by_name: Vec::new(),
+            by_number: Vec::new(),
+        });
     }
     Ok(())
 }
@@ -203,6 +211,11 @@ fn open_inlined(schema: &mut Schema, at: usize) {
     collect(schema, id, &mut members);
     let mut by_name: Vec<u16> = (0_u16..).take(members.len()).collect();
     by_name.sort_by(|left, right| members[usize::from(*left)].name.cmp(&members[usize::from(*right)].name));
+    let fields = &schema.types[at].fields;
+    let mut by_number: Vec<u16> =
+        (0_u16..).zip(fields).filter(|(_, field)| field.number > 0).map(|(index, _)| index).collect();
+    by_number.sort_by_key(|index| fields[usize::from(*index)].number);
+    schema.types[at].by_number = by_number;
     schema.types[at].members = members;
     schema.types[at].by_name = by_name;
 }
