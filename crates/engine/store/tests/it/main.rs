@@ -1,0 +1,3 @@
+//! The store from outside: the contract on every engine, and what each promises beyond it.
+
+mod codegen;
