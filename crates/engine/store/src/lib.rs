@@ -17,8 +17,8 @@
 //! - A watcher sees every change of its span from its first revision on, in order, or its stream ends with an error.
 //! - A read at a revision is exact or fails with [`Error::Compacted`]; it is never an approximation.
 
-//#[cfg(any(test, feature = "contract"))]
-//pub mod contract;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod embedded;
 mod entry;
 mod error;
