@@ -1,0 +1,100 @@
+//! Port forwarding: many byte streams between a client and ports of one pod.
+//!
+//! Over SPDY (bare, or inside of a WebSocket as `SPDY/3.1+portforward.k8s.io`) each connection is a pair of streams
+//! with one `requestID`: `data`, and `error`, whose text tells what went wrong. [`server`] is the end at the pod,
+//! [`client`] the end with the listening socket. The oldest WebSocket form, `v4.channel.k8s.io` with the ports in the
+//! query, is in [`legacy`].
+
+pub mod client;
+mod legacy;
+pub mod server;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use futures::future::BoxFuture;
+use tokio::io::AsyncWriteExt;
+
+pub use client::Client;
+pub use server::{Opening, serve};
+
+use crate::{Io, Lane};
+
+/// The subprotocol over SPDY.
+pub const PROTOCOL: &str = "portforward.k8s.io";
+/// The same inside of a WebSocket.
+pub const TUNNEL_PROTOCOL: &str = "SPDY/3.1+portforward.k8s.io";
+
+const STREAM_TYPE: &str = "streamtype";
+const PORT: &str = "port";
+const REQUEST_ID: &str = "requestid";
+const DATA: &str = "data";
+const ERROR: &str = "error";
+
+/// Bytes moved per read and write of a forwarded connection.
+const COPY_BYTES: usize = 32 << 10;
+
+/// Connects to ports of the pod: in its network namespace, or wherever it is.
+pub trait Dialer: Send + Sync {
+    /// A byte stream to `port`.
+    fn dial(&self, port: u16) -> BoxFuture<'_, io::Result<Io>>;
+}
+
+impl<F> Dialer for F
+where
+    F: Fn(u16) -> BoxFuture<'static, io::Result<Io>> + Send + Sync,
+{
+    fn dial(&self, port: u16) -> BoxFuture<'_, io::Result<Io>> {
+        self(port)
+    }
+}
+
+/// The pod, as error messages name it: upstream's "error forwarding port 80 to pod …, uid …: …".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The pod's name, as the server knows it.
+    pub pod: String,
+    /// Its UID, possibly empty.
+    pub uid: String,
+}
+
+/// Serves one forwarded connection: dials, copies both ways, and reports on `error` what failed.
+///
+/// A pod that resets an established connection is nothing to report: the client just sees its end. Reporting would make
+/// kubectl give up all other forwarded connections as well.
+async fn forward(dialer: &dyn Dialer, target: &Target, port: u16, mut data: Lane, mut error: Lane) {
+    let failure = match dialer.dial(port).await {
+        Ok(mut io) => {
+            let copied = tokio::io::copy_bidirectional_with_sizes(&mut data, &mut io, COPY_BYTES, COPY_BYTES);
+            Box::pin(copied).await.err().filter(|error| !is_hang_up(error))
+        }
+        Err(error) => Some(error),
+    };
+    let told = async {
+        if let Some(failure) = failure {
+            let Target { pod, uid } = target;
+            let text = format!("error forwarding port {port} to pod {pod}, uid {uid}: {failure}");
+            tracing::debug!(%text, "a forwarded connection fails");
+            error.write_all(text.as_bytes()).await?;
+        }
+        error.shutdown().await?;
+        data.shutdown().await
+    };
+    // The client may be gone, and then nobody is left to tell.
+    drop(told.await);
+}
+
+fn is_hang_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+}
+
+/// Reads a port number as upstream does, with its complaints.
+fn parse_port(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(0) => Err(format!("port {text:?} must be > 0")),
+        Ok(port) => Ok(port),
+        Err(error) => Err(format!("unable to parse {text:?} as a port: {error}")),
+    }
+}
