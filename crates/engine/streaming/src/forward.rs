@@ -59,16 +59,23 @@ pub struct Target {
     pub uid: String,
 }
 
+/// The two streams of one forwarded connection.
+struct Pair {
+    port: u16,
+    data: Lane,
+    error: Lane,
+    /// Each direction of the data ends by itself.
+    half_close: bool,
+}
+
 /// Serves one forwarded connection: dials, copies both ways, and reports on `error` what failed.
 ///
 /// A pod that resets an established connection is nothing to report: the client just sees its end. Reporting would make
 /// kubectl give up all other forwarded connections as well.
-async fn forward(dialer: &dyn Dialer, target: &Target, port: u16, mut data: Lane, mut error: Lane) {
+async fn forward(dialer: &dyn Dialer, target: &Target, pair: Pair) {
+    let Pair { port, mut data, mut error, half_close } = pair;
     let failure = match dialer.dial(port).await {
-        Ok(mut io) => {
-            let copied = tokio::io::copy_bidirectional_with_sizes(&mut data, &mut io, COPY_BYTES, COPY_BYTES);
-            Box::pin(copied).await.err().filter(|error| !is_hang_up(error))
-        }
+        Ok(io) => copy(&mut data, io, half_close).await.err().filter(|error| !is_hang_up(error)),
         Err(error) => Some(error),
     };
     let told = async {
@@ -83,6 +90,25 @@ async fn forward(dialer: &dyn Dialer, target: &Target, port: u16, mut data: Lane
     };
     // The client may be gone, and then nobody is left to tell.
     drop(told.await);
+}
+
+/// Copies both ways. Without a half close the client cannot say that it is done, so the pod's end ends both ways.
+async fn copy(data: &mut Lane, mut io: Io, half_close: bool) -> io::Result<()> {
+    if half_close {
+        let copied = tokio::io::copy_bidirectional_with_sizes(data, &mut io, COPY_BYTES, COPY_BYTES);
+        return Box::pin(copied).await.map(drop);
+    }
+    let (mut from_client, mut to_client) = tokio::io::split(data);
+    let (mut from_pod, mut to_pod) = tokio::io::split(io);
+    let up = async {
+        tokio::io::copy(&mut from_client, &mut to_pod).await?;
+        to_pod.shutdown().await?;
+        std::future::pending().await
+    };
+    tokio::select! {
+        down = tokio::io::copy(&mut from_pod, &mut to_client) => down.map(drop),
+        failed = up => failed,
+    }
 }
 
 fn is_hang_up(error: &io::Error) -> bool {

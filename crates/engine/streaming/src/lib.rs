@@ -32,6 +32,8 @@ pub mod fuzz;
 mod io;
 mod lane;
 mod limits;
+#[cfg(test)]
+mod loopback;
 pub mod passage;
 pub mod remote;
 pub mod spdy;

@@ -7,7 +7,7 @@ use futures::stream::FuturesUnordered;
 use http::Request;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{Dialer, Target, forward, parse_port};
+use super::{Dialer, Pair, Target, forward, parse_port};
 use crate::lane::Outgoing;
 use crate::upgrade::Refusal;
 use crate::websocket::channels::{Channels, Dialect};
@@ -64,7 +64,7 @@ pub(super) async fn run(
                 return;
             }
         }
-        forwards.push(forward(dialer, target, *port, data, error));
+        forwards.push(forward(dialer, target, Pair { port: *port, data, error, half_close: false }));
     }
     let all = async { while forwards.next().await.is_some() {} };
     tokio::select! {

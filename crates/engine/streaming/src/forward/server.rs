@@ -8,7 +8,9 @@ use futures::stream::FuturesUnordered;
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
 
-use super::{DATA, Dialer, ERROR, PORT, PROTOCOL, REQUEST_ID, STREAM_TYPE, TUNNEL_PROTOCOL, Target, forward, legacy};
+use super::{
+    DATA, Dialer, ERROR, PORT, PROTOCOL, Pair, REQUEST_ID, STREAM_TYPE, TUNNEL_PROTOCOL, Target, forward, legacy,
+};
 use crate::spdy::{self, Incoming};
 use crate::upgrade::{self, Granted, Refusal, Wanted};
 use crate::websocket::tunnel::Tunnel;
@@ -82,7 +84,7 @@ async fn over_spdy(io: Io, dialer: &dyn Dialer, target: &Target, limits: &Limits
             incoming = accept.next() => {
                 let Some(incoming) = incoming else { break };
                 if let Some(pair) = pairs.add(incoming, limits).await {
-                    forwards.push(forward(dialer, target, pair.port, pair.data, pair.error));
+                    forwards.push(forward(dialer, target, pair));
                 }
             }
             Some(()) = forwards.next() => {}
@@ -90,13 +92,6 @@ async fn over_spdy(io: Io, dialer: &dyn Dialer, target: &Target, limits: &Limits
         }
     }
     connection.close().await;
-}
-
-/// Two streams that belong together.
-struct Pair {
-    port: u16,
-    data: Lane,
-    error: Lane,
 }
 
 /// Streams that wait for their other half.
@@ -148,8 +143,12 @@ impl Pairs {
                 self.waiting.insert(id, half);
                 None
             }
-            (Some(Half::Data(data)), false) => Some(self.complete(&id, Pair { port, data, error: lane })),
-            (Some(Half::Error(error)), true) => Some(self.complete(&id, Pair { port, data: lane, error })),
+            (Some(Half::Data(data)), false) => {
+                Some(self.complete(&id, Pair { port, data, error: lane, half_close: true }))
+            }
+            (Some(Half::Error(error)), true) => {
+                Some(self.complete(&id, Pair { port, data: lane, error, half_close: true }))
+            }
             (Some(Half::Data(_)), true) => {
                 tracing::debug!(request = id, "data stream already assigned");
                 None
