@@ -162,6 +162,12 @@ async fn every_websocket_version_is_spoken() {
         let (chosen, io) = upgrade::dial_switch(server(streams), request, Wanted::WebSocket, &limits).await.unwrap();
         assert_eq!(chosen.as_deref(), protocol);
         let mut socket = crate::websocket::over(io, Role::Client, &limits).await;
+        let size = match protocol {
+            Some(V1_BASE64 | V4_BASE64) => Message::text("4eyJXaWR0aCI6ODAsIkhlaWdodCI6MjR9"),
+            _ => Message::binary(b"\x04{\"Width\":80,\"Height\":24}".to_vec()),
+        };
+        // Without input the command waits for a size, which every version over WebSocket has a channel for.
+        socket.send(size).await.unwrap();
         let mut told = vec![Vec::new(); 5];
         let read = async {
             while let Some(Ok(message)) = socket.next().await {
@@ -176,10 +182,10 @@ async fn every_websocket_version_is_spoken() {
                 }
             }
         };
-        // Without input and terminal the command waits for a size, which every version has a channel for.
         within(read).await;
         let json = matches!(protocol, Some(V5 | V4 | V4_BASE64));
         let expected = if json { exit_3().to_json() } else { exit_3().to_plain().to_owned() };
+        assert_eq!(String::from_utf8_lossy(&told[1]), "80x24", "{protocol:?}");
         assert_eq!(String::from_utf8_lossy(&told[2]), "complaint", "{protocol:?}");
         assert_eq!(String::from_utf8_lossy(&told[3]), expected, "{protocol:?}");
     }
