@@ -37,7 +37,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             streams_max: 1_000,
-            stream_buffer_bytes_max: 256 << 10,
+            stream_buffer_bytes_max: 64 << 10,
             header_bytes_max: 64 << 10,
             message_bytes_max: 16 << 20,
             answers_owed_max: 1_024,

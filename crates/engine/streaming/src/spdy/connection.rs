@@ -25,7 +25,7 @@ use crate::{Error, Io, Limits};
 const INCOMING_MAX: usize = 16;
 /// Bytes collected before they are written.
 const BATCH_BYTES: usize = 64 << 10;
-const READ_BYTES: usize = 16 << 10;
+const READ_BYTES: usize = 32 << 10;
 /// The largest stream number.
 const STREAM_MAX: u32 = 0x7fff_ffff;
 
