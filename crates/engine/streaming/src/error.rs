@@ -51,6 +51,9 @@ pub enum Error {
     /// The peer switched to a protocol that nobody asked for.
     #[error("the peer chose protocol {0:?}, which was not offered")]
     Protocol(String),
+    /// The session ended without a word about the command.
+    #[error("the session ended before the command's outcome was told")]
+    NoOutcome,
     /// The outcome on the error channel cannot be read.
     #[error("the error channel carries no status")]
     Outcome(#[source] serde_json::Error),

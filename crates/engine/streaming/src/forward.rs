@@ -12,6 +12,7 @@ pub mod server;
 mod tests;
 
 use std::io;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::io::AsyncWriteExt;
@@ -32,8 +33,8 @@ const REQUEST_ID: &str = "requestid";
 const DATA: &str = "data";
 const ERROR: &str = "error";
 
-/// Bytes moved per read and write of a forwarded connection.
-const COPY_BYTES: usize = 32 << 10;
+/// How long the client's remaining bytes may take after the pod has ended a connection.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects to ports of the pod: in its network namespace, or wherever it is.
 pub trait Dialer: Send + Sync {
@@ -64,8 +65,6 @@ struct Pair {
     port: u16,
     data: Lane,
     error: Lane,
-    /// Each direction of the data ends by itself.
-    half_close: bool,
 }
 
 /// Serves one forwarded connection: dials, copies both ways, and reports on `error` what failed.
@@ -73,10 +72,14 @@ struct Pair {
 /// A pod that resets an established connection is nothing to report: the client just sees its end. Reporting would make
 /// kubectl give up all other forwarded connections as well.
 async fn forward(dialer: &dyn Dialer, target: &Target, pair: Pair) {
-    let Pair { port, mut data, mut error, half_close } = pair;
+    let Pair { port, mut data, mut error } = pair;
     let failure = match dialer.dial(port).await {
-        Ok(io) => copy(&mut data, io, half_close).await.err().filter(|error| !is_hang_up(error)),
-        Err(error) => Some(error),
+        Ok(io) => copy(data, io, &mut error).await.err().filter(|error| !is_hang_up(error)),
+        Err(failure) => {
+            // The error may be told after the end of the data.
+            drop(data.shutdown().await);
+            Some(failure)
+        }
     };
     let told = async {
         if let Some(failure) = failure {
@@ -85,29 +88,43 @@ async fn forward(dialer: &dyn Dialer, target: &Target, pair: Pair) {
             tracing::debug!(%text, "a forwarded connection fails");
             error.write_all(text.as_bytes()).await?;
         }
-        error.shutdown().await?;
-        data.shutdown().await
+        error.shutdown().await
     };
     // The client may be gone, and then nobody is left to tell.
     drop(told.await);
 }
 
-/// Copies both ways. Without a half close the client cannot say that it is done, so the pod's end ends both ways.
-async fn copy(data: &mut Lane, mut io: Io, half_close: bool) -> io::Result<()> {
-    if half_close {
-        let copied = tokio::io::copy_bidirectional_with_sizes(data, &mut io, COPY_BYTES, COPY_BYTES);
-        return Box::pin(copied).await.map(drop);
-    }
+/// Copies both ways. A client that is done leaves the pod all the time it wants to answer. Once the pod is done both
+/// streams are finished, because kubectl closes its socket only after that, and what the client is still sending has a
+/// moment to arrive.
+async fn copy(data: Lane, io: Io, error: &mut Lane) -> io::Result<()> {
     let (mut from_client, mut to_client) = tokio::io::split(data);
     let (mut from_pod, mut to_pod) = tokio::io::split(io);
     let up = async {
-        tokio::io::copy(&mut from_client, &mut to_pod).await?;
-        to_pod.shutdown().await?;
-        std::future::pending().await
+        let copied = crate::io::copy(&mut from_client, &mut to_pod).await;
+        // A pod that takes no more input may still be answering; what it does then ends the other direction.
+        let shut = to_pod.shutdown().await;
+        copied.and(shut)
     };
+    let down = async {
+        let copied = crate::io::copy(&mut from_pod, &mut to_client).await;
+        let shut = to_client.shutdown().await;
+        copied?;
+        shut?;
+        error.shutdown().await
+    };
+    tokio::pin!(up, down);
     tokio::select! {
-        down = tokio::io::copy(&mut from_pod, &mut to_client) => down.map(drop),
-        failed = up => failed,
+        sent = &mut up => {
+            let answered = down.await;
+            answered.and(sent)
+        }
+        answered = &mut down => {
+            answered?;
+            // Late or failed, the rest was sent to somebody who had already finished.
+            drop(env::time::timeout(REST_TIMEOUT, up).await);
+            Ok(())
+        }
     }
 }
 

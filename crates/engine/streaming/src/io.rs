@@ -1,6 +1,6 @@
 //! Byte streams as trait objects, and what goes on between two of them.
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 /// Reads and writes: a socket, a TLS session, an upgraded HTTP connection, a pipe.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,9 +24,17 @@ pub async fn splice(mut left: Io, mut right: Io) -> std::io::Result<(u64, u64)> 
     Box::pin(moved).await
 }
 
+/// Bytes moved per read and write when copying one way.
+const COPY_BYTES: usize = 32 << 10;
+
+/// Copies what is left of `from` into `to`, whose end stays open.
+pub(crate) async fn copy(from: impl AsyncRead + Unpin, to: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<u64> {
+    tokio::io::copy_buf(&mut BufReader::with_capacity(COPY_BYTES, from), to).await
+}
+
 /// Copies `from` into `to` and passes the end on.
-pub async fn pump(mut from: Reader, mut to: Writer) -> std::io::Result<u64> {
-    let copied = tokio::io::copy(&mut from, &mut to).await;
+pub async fn pump(from: Reader, mut to: Writer) -> std::io::Result<u64> {
+    let copied = copy(from, &mut to).await;
     let ended = to.shutdown().await;
     let bytes = copied?;
     ended?;

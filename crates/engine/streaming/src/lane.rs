@@ -156,7 +156,7 @@ impl Cell {
             // A lane that finished cleanly stays clean for its reader: only its writer learns of the later end.
             let clean = state.end == Some(End::Fin);
             state.end = Some(end);
-            if clean && end != End::Fin {
+            if clean && end == End::Lost {
                 state.chunks.push_back(Bytes::new());
             }
         }
@@ -282,6 +282,9 @@ impl Link {
 
 /// One stream of a multiplexed connection. Shutting down the writing side is a half close; dropping the lane before
 /// that gives it up (SPDY: `RST_STREAM` with status cancel).
+///
+/// Reading ends where the peer finished or reset the stream, after all bytes that came before; it fails where the
+/// connection was lost. Writing fails after either.
 pub struct Lane {
     id: u32,
     cell: Arc<Cell>,
@@ -371,8 +374,8 @@ impl AsyncRead for Lane {
         let mut state = self.cell.state.lock();
         let Some(chunk) = state.chunks.front_mut() else {
             return match state.end {
-                Some(End::Fin) => Poll::Ready(Ok(())),
-                Some(End::Reset) => Poll::Ready(Err(gone("the peer reset the stream"))),
+                // Servers of the Go family end all streams by a reset.
+                Some(End::Fin | End::Reset) => Poll::Ready(Ok(())),
                 Some(End::Lost) => Poll::Ready(Err(gone("the connection ended"))),
                 None => {
                     state.reader = Some(cx.waker().clone());

@@ -20,7 +20,8 @@
 //! Invariants
 //! - Every buffer, message, stream count and wait is bounded by [`Limits`]; a peer that does not read is waited for, and
 //!   one that asks for answers without reading them is dropped.
-//! - A reader sees all bytes that were written before an end; a cut connection reads as an error, never as an end.
+//! - A reader sees all bytes that were written before an end. A lost connection reads as an error, never as an end; a
+//!   reset stream reads as an end, because that is how the Go family ends streams.
 //! - Dropping a session, or the last handle of a connection, ends it within [`Limits::close_timeout`].
 //! - Upgrades are HTTP/1.1 only, as upstream's.
 //!

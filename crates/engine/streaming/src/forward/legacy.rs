@@ -64,7 +64,7 @@ pub(super) async fn run(
                 return;
             }
         }
-        forwards.push(forward(dialer, target, Pair { port: *port, data, error, half_close: false }));
+        forwards.push(forward(dialer, target, Pair { port: *port, data, error }));
     }
     let all = async { while forwards.next().await.is_some() {} };
     tokio::select! {

@@ -143,12 +143,8 @@ impl Pairs {
                 self.waiting.insert(id, half);
                 None
             }
-            (Some(Half::Data(data)), false) => {
-                Some(self.complete(&id, Pair { port, data, error: lane, half_close: true }))
-            }
-            (Some(Half::Error(error)), true) => {
-                Some(self.complete(&id, Pair { port, data: lane, error, half_close: true }))
-            }
+            (Some(Half::Data(data)), false) => Some(self.complete(&id, Pair { port, data, error: lane })),
+            (Some(Half::Error(error)), true) => Some(self.complete(&id, Pair { port, data: lane, error })),
             (Some(Half::Data(_)), true) => {
                 tracing::debug!(request = id, "data stream already assigned");
                 None

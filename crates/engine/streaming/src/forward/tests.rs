@@ -135,6 +135,19 @@ async fn a_port_where_nobody_listens_is_told_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn a_pod_that_hangs_up_ends_both_streams_though_the_client_is_not_done() {
+    let client = client(false, server(Limits::default())).await;
+    let mut forwarded = client.forward(9).await.unwrap();
+    let mut text = String::new();
+    within(forwarded.data.read_to_string(&mut text)).await.unwrap();
+    let mut told = String::new();
+    // kubectl closes its socket, and with it the data stream, only after the error stream.
+    within(forwarded.error.read_to_string(&mut told)).await.unwrap();
+    assert_eq!((text.as_str(), told.as_str()), ("hello", ""));
+    drop(forwarded.data);
+}
+
+#[tokio::test]
 async fn streams_that_make_no_sense_are_refused() {
     let mut asking = request("POST", "/portForward");
     upgrade::ask_spdy(&mut asking, &[PROTOCOL]);

@@ -59,6 +59,9 @@ impl Verdict {
             return Err(Error::OutcomeTooLong(OUTCOME_BYTES_MAX));
         }
         let text = String::from_utf8_lossy(&told);
+        if self.status && text.is_empty() {
+            return Err(Error::NoOutcome);
+        }
         if self.status { Outcome::from_json(&text).map_err(Error::Outcome) } else { Ok(Outcome::from_plain(&text)) }
     }
 }

@@ -115,11 +115,8 @@ impl Outcome {
         Outcome::internal(&chain(error))
     }
 
-    /// Reads the error stream of v4 and later. An empty one is a success.
+    /// Reads the error stream of v4 and later, where successes are told as well.
     pub fn from_json(text: &str) -> Result<Outcome, serde_json::Error> {
-        if text.is_empty() {
-            return Ok(Outcome::Success);
-        }
         let wire: Wire = serde_json::from_str(text)?;
         if wire.status == SUCCESS {
             return Ok(Outcome::Success);

@@ -277,6 +277,49 @@ async fn a_client_that_opens_too_few_streams_is_given_up() {
     assert_eq!(within(failure).await.unwrap(), "timed out waiting for client to create streams");
 }
 
+/// Plays a Go runtime: tells the outcome, if it has one, and ends all streams by resets instead of finishing them.
+fn runtime(outcome: Option<Outcome>, protocols: &'static [&'static str]) -> Io {
+    connect(move |request| {
+        let outcome = outcome.clone();
+        let granted = upgrade::grant_spdy(request, protocols);
+        let granted = granted.map(|mut granted| (std::mem::take(&mut granted.response), granted));
+        answer(granted, |granted| {
+            let serving = async move {
+                let io = granted.connection().await.unwrap();
+                let (connection, mut accept) = spdy::Connection::start(io, spdy::Role::Server, &Limits::default());
+                let mut error = accept.next().await.unwrap().accept();
+                let mut stdout = accept.next().await.unwrap().accept();
+                stdout.write_all(b"out").await.unwrap();
+                if let Some(outcome) = outcome {
+                    error.write_all(outcome.to_json().as_bytes()).await.unwrap();
+                }
+                drop((stdout, error));
+                connection.close().await;
+            };
+            env::task::spawn(env::task::Fate::Local, "runtime", serving);
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_runtime_that_ends_its_streams_by_resets_is_understood() {
+    let streams = Streams { stdout: true, ..Streams::default() };
+    let cases = [
+        (Some(exit_3()), &[V4][..], Some(exit_3())),
+        (Some(Outcome::Success), &[V4], Some(Outcome::Success)),
+        (None, &[V4], None),
+        (None, &[V3], Some(Outcome::Success)),
+    ];
+    for (outcome, protocols, expected) in cases {
+        let session = client(streams, false, runtime(outcome, protocols)).await;
+        let mut out = String::new();
+        let reading = async { session.stdout.expect("there is output").read_to_string(&mut out).await };
+        let (read, verdict) = within(async { tokio::join!(reading, session.verdict.wait()) }).await;
+        read.unwrap();
+        assert_eq!((out.as_str(), verdict.ok()), ("out", expected), "{protocols:?}");
+    }
+}
+
 #[test]
 fn outcomes_are_written_as_upstream_writes_them() {
     let cases = [
@@ -299,6 +342,8 @@ fn outcomes_are_written_as_upstream_writes_them() {
     }
     assert_eq!(Outcome::exit(0, ""), Outcome::Success);
     assert!(Outcome::from_json("no json").is_err());
+    assert!(Outcome::from_json("").is_err());
+    assert_eq!(Outcome::from_plain(""), Outcome::Success);
     assert!(Outcome::from_json(r#"{"status":"Maybe"}"#).is_err());
 }
 

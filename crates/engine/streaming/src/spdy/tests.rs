@@ -254,8 +254,9 @@ async fn a_dropped_stream_is_reset_behind_its_bytes() {
     drop(here);
     let mut text = Vec::new();
     let end = within(there.read_to_end(&mut text)).await;
-    assert_eq!(text, b"last words");
-    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!((text.as_slice(), end.unwrap()), (b"last words".as_slice(), 10), "a reset reads as an end");
+    let write = within(there.write_all(b"anybody?")).await;
+    assert_eq!(write.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
