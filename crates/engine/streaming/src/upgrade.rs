@@ -3,6 +3,9 @@
 //! Accepting answers with a bodyless [`Response`] that the HTTP server has to send; only then does the connection
 //! change hands. Refusals carry upstream's codes and words, which clients and people match on.
 
+#[cfg(test)]
+mod tests;
+
 use base64::Engine as _;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use env::time::Instant;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
@@ -11,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use super::{
     DATA, Dialer, ERROR, PORT, PROTOCOL, Pair, REQUEST_ID, STREAM_TYPE, TUNNEL_PROTOCOL, Target, forward, legacy,
 };
-use crate::spdy::{self, Incoming};
+use crate::spdy::{self, Headers, Incoming};
 use crate::upgrade::{self, Granted, Refusal, Wanted};
 use crate::websocket::tunnel::Tunnel;
 use crate::{Error, Io, Lane, Limits};
@@ -71,7 +72,8 @@ impl Opening {
 async fn over_spdy(io: Io, dialer: &dyn Dialer, target: &Target, limits: &Limits) {
     let (connection, mut accept) = spdy::Connection::start(io, spdy::Role::Server, limits);
     let mut pairs = Pairs::default();
-    let mut forwards = FuturesUnordered::new();
+    // Everything that waits for the client goes here, so that this loop never does.
+    let mut tasks: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     loop {
         let expiry = pairs.expiry();
         let expired = async {
@@ -83,15 +85,45 @@ async fn over_spdy(io: Io, dialer: &dyn Dialer, target: &Target, limits: &Limits
         tokio::select! {
             incoming = accept.next() => {
                 let Some(incoming) = incoming else { break };
-                if let Some(pair) = pairs.add(incoming, limits).await {
-                    forwards.push(forward(dialer, target, pair));
+                match pairs.add(incoming, limits) {
+                    Added::Nothing => {}
+                    Added::Pair(pair) => tasks.push(Box::pin(forward(dialer, target, pair))),
+                    Added::Complaint(complaint) => tasks.push(Box::pin(complaint.tell())),
                 }
             }
-            Some(()) = forwards.next() => {}
-            () = expired => pairs.expire(Instant::now()).await,
+            Some(()) = tasks.next() => {}
+            () = expired => {
+                for complaint in pairs.expire(Instant::now()) {
+                    tasks.push(Box::pin(complaint.tell()));
+                }
+            }
         }
     }
     connection.close().await;
+}
+
+/// What a new stream leads to.
+enum Added {
+    Nothing,
+    Pair(Pair),
+    Complaint(Complaint),
+}
+
+/// Something to say on an error stream.
+struct Complaint {
+    error: Lane,
+    text: String,
+}
+
+impl Complaint {
+    async fn tell(mut self) {
+        let told = async {
+            self.error.write_all(self.text.as_bytes()).await?;
+            self.error.shutdown().await
+        };
+        // The client may be gone, and then nobody is left to tell.
+        drop(told.await);
+    }
 }
 
 /// Streams that wait for their other half.
@@ -112,75 +144,70 @@ impl Pairs {
         self.expiries.front().map(|(at, _)| *at)
     }
 
-    /// Takes a new stream; returns the pair it completes. Streams that make no sense are refused.
-    async fn add(&mut self, incoming: Incoming, limits: &Limits) -> Option<Pair> {
-        let headers = incoming.headers();
-        let port = match headers.get(PORT).map(super::parse_port) {
-            Some(Ok(port)) => port,
-            Some(Err(reason)) => {
+    /// Takes a new stream. Streams that make no sense are refused.
+    fn add(&mut self, incoming: Incoming, limits: &Limits) -> Added {
+        let (port, is_data) = match purpose(incoming.headers()) {
+            Ok(purpose) => purpose,
+            Err(reason) => {
                 tracing::debug!(%reason, "a port-forward stream is refused");
-                return None;
-            }
-            None => {
-                tracing::debug!("a port-forward stream without a port is refused");
-                return None;
+                return Added::Nothing;
             }
         };
-        let is_data = match headers.get(STREAM_TYPE) {
-            Some(DATA) => true,
-            Some(ERROR) => false,
-            other => {
-                tracing::debug!(stream = other, "a port-forward stream of another type is refused");
-                return None;
-            }
-        };
-        let id = headers.get(REQUEST_ID).map_or_else(|| implied_id(incoming.id(), is_data), str::to_owned);
+        let implied = || implied_id(incoming.id(), is_data);
+        let id = incoming.headers().get(REQUEST_ID).map_or_else(implied, str::to_owned);
         let lane = incoming.accept();
         match (self.waiting.remove(&id), is_data) {
             (None, _) => {
                 let half = if is_data { Half::Data(lane) } else { Half::Error(lane) };
                 self.expiries.push_back((Instant::now() + limits.stream_creation_timeout, id.clone()));
                 self.waiting.insert(id, half);
-                None
+                Added::Nothing
             }
-            (Some(Half::Data(data)), false) => Some(self.complete(&id, Pair { port, data, error: lane })),
-            (Some(Half::Error(error)), true) => Some(self.complete(&id, Pair { port, data: lane, error })),
+            (Some(Half::Data(data)), false) => self.complete(&id, Pair { port, data, error: lane }),
+            (Some(Half::Error(error)), true) => self.complete(&id, Pair { port, data: lane, error }),
             (Some(Half::Data(_)), true) => {
                 tracing::debug!(request = id, "data stream already assigned");
-                None
+                Added::Nothing
             }
             (Some(Half::Error(error)), false) => {
-                tell(error, &format!("error processing stream for request {id}: error stream already assigned")).await;
-                None
+                let text = format!("error processing stream for request {id}: error stream already assigned");
+                Added::Complaint(Complaint { error, text })
             }
         }
     }
 
-    fn complete(&mut self, id: &str, pair: Pair) -> Pair {
+    fn complete(&mut self, id: &str, pair: Pair) -> Added {
         self.expiries.retain(|(_, waiting)| waiting != id);
-        pair
+        Added::Pair(pair)
     }
 
-    async fn expire(&mut self, now: Instant) {
+    /// The streams whose other half did not come in time. Lonely data streams are dropped, and thereby reset.
+    fn expire(&mut self, now: Instant) -> Vec<Complaint> {
+        let mut complaints = Vec::new();
         while self.expiries.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, id)) = self.expiries.pop_front() else { return };
+            let Some((_, id)) = self.expiries.pop_front() else { break };
             if let Some(Half::Error(error)) = self.waiting.remove(&id) {
-                tell(error, &format!("(request={id}) timed out waiting for streams")).await;
+                let text = format!("(request={id}) timed out waiting for streams");
+                complaints.push(Complaint { error, text });
             }
         }
+        complaints
+    }
+}
+
+/// The port a stream is for, and whether it is the one for data.
+fn purpose(headers: &Headers) -> Result<(u16, bool), String> {
+    let port = headers.get(PORT).ok_or_else(|| format!("{PORT:?} header is required"))?;
+    let port = super::parse_port(port)?;
+    match headers.get(STREAM_TYPE) {
+        Some(DATA) => Ok((port, true)),
+        Some(ERROR) => Ok((port, false)),
+        Some(other) => Err(format!("invalid stream type {other:?}")),
+        None => Err(format!("{STREAM_TYPE:?} header is required")),
     }
 }
 
 /// Clients of old send no request id: their error stream comes first and the data stream's number is two higher.
 fn implied_id(stream: u32, is_data: bool) -> String {
     if is_data { stream.wrapping_sub(2) } else { stream }.to_string()
-}
-
-async fn tell(mut error: Lane, text: &str) {
-    let told = async {
-        error.write_all(text.as_bytes()).await?;
-        error.shutdown().await
-    };
-    // The client may be gone, and then nobody is left to tell.
-    drop(told.await);
 }

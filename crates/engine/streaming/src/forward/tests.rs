@@ -148,6 +148,23 @@ async fn a_pod_that_hangs_up_ends_both_streams_though_the_client_is_not_done() {
 }
 
 #[tokio::test]
+async fn a_servers_plain_answer_is_passed_on() {
+    let refusing = connect(|_| http::Response::builder().status(404).body("no such pod".to_owned()).unwrap());
+    let mut arrived = request("POST", "/portForward");
+    upgrade::ask_spdy(&mut arrived, &[PROTOCOL]);
+    match within(passage::pass(&mut arrived, refusing, request("POST", "/portForward"))).await.unwrap() {
+        Passed::Plain(response) => assert_eq!(response.status(), 404),
+        Passed::Switched(response, _) => panic!("nobody switched, but the answer is {response:?}"),
+    }
+    let refusing = connect(|_| http::Response::builder().status(404).body("no such pod".to_owned()).unwrap());
+    let refused = within(Client::connect_spdy(refusing, request("POST", "/portForward"), &Limits::default())).await;
+    match refused.unwrap_err() {
+        Error::Rejected { status, body } => assert_eq!((status.as_u16(), &body[..]), (404, &b"no such pod"[..])),
+        error => panic!("the answer is kept, but the error is {error}"),
+    }
+}
+
+#[tokio::test]
 async fn streams_that_make_no_sense_are_refused() {
     let mut asking = request("POST", "/portForward");
     upgrade::ask_spdy(&mut asking, &[PROTOCOL]);

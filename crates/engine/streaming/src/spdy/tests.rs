@@ -153,6 +153,65 @@ proptest! {
     }
 }
 
+/// Any control frame, and data, for few streams, so that they meet.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let number = prop_oneof![0_u32..6, any::<u32>()];
+    (0_usize..8, number, any::<u32>(), any::<bool>()).prop_map(|(kind, stream, value, fin)| {
+        let stream = stream & 0x7fff_ffff;
+        let headers = Headers::new([("streamtype", "data")]);
+        let frame = match kind {
+            0 => Frame::RstStream { stream, status: value },
+            1 => Frame::Settings(vec![(frame::INITIAL_WINDOW_SIZE, value)]),
+            2 => Frame::Ping(stream),
+            3 => Frame::WindowUpdate { stream, bytes: value & 0x7fff_ffff },
+            4 => Frame::GoAway { last: stream, status: 0 },
+            // A fresh compressor per frame: right for the first frame, a violation afterwards.
+            5 => Frame::SynStream { stream, fin, unidirectional: false, headers },
+            6 => Frame::SynReply { stream, fin, headers },
+            _ => {
+                let mut out = BytesMut::new();
+                Encoder::default().data(stream, &value.to_be_bytes(), fin, &mut out);
+                return out.to_vec();
+            }
+        };
+        let mut out = BytesMut::new();
+        Encoder::default().frame(&frame, &mut out);
+        out.to_vec()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn connections_outlive_whatever_is_sent(
+        frames in proptest::collection::vec(prop_oneof![8 => any_frame(), 1 => proptest::collection::vec(any::<u8>(), 0..64)], 0..64),
+        server in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (left, mut right) = env::net::pipe(1 << 20);
+            let role = if server { Role::Server } else { Role::Client };
+            let limits = Limits { close_timeout: Duration::from_millis(20), ..Limits::default() };
+            let (connection, mut accept) = Connection::start(Box::new(left), role, &limits);
+            let accepting = async {
+                let mut lanes = Vec::new();
+                while let Some(incoming) = accept.next().await {
+                    lanes.push(incoming.accept());
+                }
+            };
+            let sending = async {
+                for frame in &frames {
+                    // The other end may have had enough.
+                    drop(right.write_all(frame).await);
+                }
+                drop(right);
+            };
+            within(async { tokio::join!(accepting, sending, connection.ended()) }).await;
+        });
+    }
+}
+
 // === connections ===
 
 fn pair(limits: &Limits) -> ((Connection, Accept), (Connection, Accept)) {
