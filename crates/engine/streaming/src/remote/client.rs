@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::Role as WsRole;
 use super::{
     CHANNELS, ERROR, Outcome, RESIZE, Resizer, SPDY_PROTOCOLS, STDERR, STDIN, STDOUT, STREAM_TYPE, Streams, V5, version,
 };
-use crate::lane::{Lane, Link};
+use crate::lane::{End, Lane, Link};
 use crate::spdy::{self, Headers};
 use crate::upgrade::{self, Wanted};
 use crate::websocket::channels::{Channels, Dialect};
@@ -53,6 +53,8 @@ impl Verdict {
     pub async fn wait(mut self) -> Result<Outcome, Error> {
         let mut told = Vec::new();
         (&mut self.error).take(OUTCOME_BYTES_MAX + 1).read_to_end(&mut told).await?;
+        // The outcome follows all output, so what has arrived of that is complete, whether or not it was ended as well.
+        self.link.table.each(|cell| cell.end(End::Fin));
         // Whether in time or not, the connection ends with its handles.
         drop(env::time::timeout(self.limits.close_timeout, self.link.close()).await);
         if told.len() as u64 > OUTCOME_BYTES_MAX {

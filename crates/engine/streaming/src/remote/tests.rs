@@ -293,8 +293,10 @@ fn runtime(outcome: Option<Outcome>, protocols: &'static [&'static str]) -> Io {
                 if let Some(outcome) = outcome {
                     error.write_all(outcome.to_json().as_bytes()).await.unwrap();
                 }
-                drop((stdout, error));
-                connection.close().await;
+                drop(error);
+                // The client has heard enough and closes; its output is complete all the same.
+                connection.ended().await;
+                drop(stdout);
             };
             env::task::spawn(env::task::Fate::Local, "runtime", serving);
         })
