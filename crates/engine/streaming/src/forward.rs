@@ -3,7 +3,7 @@
 //! Over SPDY (bare, or inside of a WebSocket as `SPDY/3.1+portforward.k8s.io`) each connection is a pair of streams
 //! with one `requestID`: `data`, and `error`, whose text tells what went wrong. [`server`] is the end at the pod,
 //! [`client`] the end with the listening socket. The oldest WebSocket form, `v4.channel.k8s.io` with the ports in the
-//! query, is in [`legacy`].
+//! query, is in `legacy`.
 
 pub mod client;
 mod legacy;

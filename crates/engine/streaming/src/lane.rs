@@ -257,6 +257,8 @@ pub(crate) struct Link {
     pub(crate) outgoing: mpsc::Sender<Outgoing>,
     pub(crate) urgent: mpsc::UnboundedSender<Outgoing>,
     pub(crate) table: Arc<Table>,
+    /// Whether a peer can be told to stop sending on a lane that is finished at this end.
+    pub(crate) resets: bool,
     /// Resolves, for the driver, when the last handle is gone.
     pub(crate) _held: tokio_util::sync::DropGuard,
     /// Cancelled when the driver has ended.
@@ -281,7 +283,7 @@ impl Link {
 }
 
 /// One stream of a multiplexed connection. Shutting down the writing side is a half close; dropping the lane before
-/// that gives it up (SPDY: `RST_STREAM` with status cancel).
+/// both sides have finished gives it up, behind the bytes written before (SPDY: `RST_STREAM` with status cancel).
 ///
 /// Reading ends where the peer finished or reset the stream, after all bytes that came before; it fails where the
 /// connection was lost. Writing fails after either.
@@ -291,6 +293,7 @@ pub struct Lane {
     link: Arc<Link>,
     queue: PollSender<Outgoing>,
     finished: bool,
+    discarded: bool,
     window: Option<u32>,
 }
 
@@ -304,7 +307,7 @@ impl Lane {
     /// A handle of the lane `id`, whose cell stands in the table. `window`: bytes after which the peer wants to hear.
     pub(crate) fn new(id: u32, cell: Arc<Cell>, link: Arc<Link>, window: Option<u32>) -> Lane {
         let queue = PollSender::new(link.outgoing.clone());
-        Lane { id, cell, link, queue, finished: false, window }
+        Lane { id, cell, link, queue, finished: false, discarded: false, window }
     }
 
     /// The stream's number in its connection.
@@ -327,7 +330,7 @@ impl Lane {
 
     /// Forgets a lane that was never used, without a word to the peer.
     pub(crate) fn discard(mut self) {
-        self.finished = true;
+        self.discarded = true;
     }
 
     fn note_read(&mut self, bytes: usize) {
@@ -459,7 +462,12 @@ impl Drop for Lane {
             state.end
         };
         self.link.table.remove(self.id);
-        if !self.finished && !matches!(ended, Some(End::Reset | End::Lost)) {
+        let unwanted = match ended {
+            Some(End::Reset | End::Lost) => false,
+            Some(End::Fin) => !self.finished,
+            None => !self.finished || self.link.resets,
+        };
+        if unwanted && !self.discarded {
             let cancel = Outgoing::Reset { lane: self.id, status: crate::spdy::frame::CANCEL, answer: false };
             let outgoing = self.link.outgoing.clone();
             // Behind the bytes that were written before; a driver that has ended has nothing left to cancel.

@@ -1,4 +1,4 @@
-//! WebSocket connections: many channels in one ([`channels`]), or a bare byte stream ([`tunnel`]).
+//! WebSocket connections: many channels in one (`channels`), or a bare byte stream ([`tunnel`]).
 //!
 //! The framing is tungstenite's; this module keeps its buffers small and its messages bounded, and pings while idle.
 

@@ -156,6 +156,7 @@ impl Connection {
             outgoing,
             urgent: urgent.clone(),
             table: table.clone(),
+            resets: true,
             _held: held.clone().drop_guard(),
             ended: ended.clone(),
         });

@@ -319,6 +319,20 @@ async fn a_dropped_stream_is_reset_behind_its_bytes() {
 }
 
 #[tokio::test]
+async fn a_finished_stream_that_nobody_reads_any_more_stops_its_sender() {
+    let ((client, _), (_server, mut accept)) = pair(&Limits::default());
+    let (mut here, mut there) = open(&client, &mut accept).await;
+    there.write_all(b"enough").await.unwrap();
+    there.shutdown().await.unwrap();
+    drop(there);
+    let sending = async { while here.write_all(&[0; 1 << 10]).await.is_ok() {} };
+    within(sending).await;
+    let mut text = String::new();
+    within(here.read_to_string(&mut text)).await.unwrap();
+    assert_eq!(text, "enough");
+}
+
+#[tokio::test]
 async fn a_connection_closes_after_its_last_bytes_and_new_streams_fail() {
     let ((client, _), (server, mut accept)) = pair(&Limits::default());
     let (mut here, mut there) = open(&client, &mut accept).await;

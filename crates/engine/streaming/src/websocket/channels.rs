@@ -86,7 +86,8 @@ impl Channels {
         let (held, ended) = (Shutdown::new(), Shutdown::new());
         let table = Arc::new(Table::default());
         let _held = held.clone().drop_guard();
-        let link = Arc::new(Link { outgoing, urgent, table: table.clone(), _held, ended: ended.clone() });
+        let link =
+            Arc::new(Link { outgoing, urgent, table: table.clone(), resets: false, _held, ended: ended.clone() });
         let lanes = (0..u32::from(count)).map(|channel| {
             let cell = Cell::new(true, None);
             table.insert(channel, cell.clone());
