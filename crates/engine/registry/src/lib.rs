@@ -22,6 +22,7 @@ mod create;
 mod delete;
 pub mod form;
 mod list;
+pub mod negotiate;
 mod options;
 mod ownership;
 mod stored;
