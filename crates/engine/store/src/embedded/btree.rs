@@ -170,14 +170,9 @@ fn create(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         linked => linked.map_err(|error| failed(error.into()))?,
     }
-    env::fs::remove_file_if_exists(&staging).map_err(|error| failed(error.into()))?;
-    sync_folder_of(path).map_err(|error| failed(error.into()))
-}
-
-/// Makes the names in the file's folder durable.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
+    // Replacing the second name makes the first one durable too: they are in one folder, which is synced for it.
+    env::fs::write_atomic(&staging, b"", env::fs::PRIVATE).map_err(|error| failed(error.into()))?;
+    env::fs::remove_file_if_exists(&staging).map_err(|error| failed(error.into()))
 }
 
 fn initialize(database: &Database) -> Result<(), DiskError> {
