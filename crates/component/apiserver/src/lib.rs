@@ -11,5 +11,6 @@ mod documents;
 mod reviews;
 mod routes;
 mod seats;
+mod service_addresses;
 mod subresources;
 mod verbs;

@@ -127,10 +127,8 @@ impl Registry {
             let outcome = self.store.txn(Txn::update(self.stored.key_of(old), revision, bytes)).await;
             return self.concluded(outcome, object, Deleted::Going);
         }
-        let mut txn = Txn::remove(self.stored.key_of(old), revision);
-        if let Some(companion) = &self.companion {
-            txn.ops.extend(companion.accompany(None, Some(old), false).await?);
-        }
+        let txn = Txn::remove(self.stored.key_of(old), revision);
+        let txn = self.accompanied(txn, None, Some(old), false).await?;
         let outcome = self.store.txn(txn).await;
         self.concluded(outcome, object, Deleted::Gone)
     }

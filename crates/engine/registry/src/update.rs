@@ -231,10 +231,9 @@ impl Registry {
         let deleted = meta.is_deleting()
             && meta.finalizers().next().is_none()
             && meta.deletion_grace_seconds().is_none_or(|seconds| seconds == 0);
-        let companions = match &self.companion {
-            Some(companion) if deleted => companion.accompany(None, Some(&found.tree), dry_run).await?,
-            Some(companion) => companion.accompany(Some(&mut object), Some(&found.tree), dry_run).await?,
-            None => Vec::new(),
+        let with = match deleted {
+            true => self.accompanied(Txn::new(), None, Some(&found.tree), dry_run).await?,
+            false => self.accompanied(Txn::new(), Some(&mut object), Some(&found.tree), dry_run).await?,
         };
         let bytes = self.stored.encode(&self.stored_version(object.clone()));
         if dry_run || (bytes == found.stored && !deleted) {
@@ -246,20 +245,14 @@ impl Registry {
             true => Txn::remove(key, found.revision),
             false => Txn::update(key, found.revision, bytes),
         };
-        txn.ops.extend(companions);
-        match self.store.txn(txn).await {
-            Ok(Outcome::Committed { revision }) => {
+        txn.compares.extend(with.compares);
+        txn.ops.extend(with.ops);
+        match self.store.txn(txn).await.map_err(store_refusal)? {
+            Outcome::Committed { revision } => {
                 object.set(&["metadata", "resourceVersion"], revision.to_string());
                 Ok(Some((object, false)))
             }
-            Ok(Outcome::Conflict { .. }) => {
-                self.abandoned(Some(&object), Some(&found.tree));
-                Ok(None)
-            }
-            Err(error) => {
-                self.abandoned(Some(&object), Some(&found.tree));
-                Err(store_refusal(error))
-            }
+            Outcome::Conflict { .. } => Ok(None),
         }
     }
 
