@@ -85,8 +85,10 @@ pub enum Expression {
     DestinationKind { register: u8 },
     /// Loads the kind of the source address (2: this host's own), in host byte order.
     SourceKind { register: u8 },
-    /// Puts the key, and the data of maps, into a dynamic set, renewing its timeout.
+    /// Puts the key, and the data of maps, into a dynamic set. Of a key that is there only the timeout is renewed.
     Remember { set: Name, key: u8, data: Option<u8>, timeout_ms: u64 },
+    /// Takes the key out of a dynamic set if it is there; `data` is any register fit for the data of maps.
+    Forget { set: Name, key: u8, data: Option<u8> },
     /// Translates the destination to the address and port in registers.
     Dnat { family: Family, address: u8, port: Option<u8> },
     /// Translates the source to the address of the interface the packet leaves by, with a random port.

@@ -33,7 +33,7 @@ fn name(expression: &Expression) -> &'static str {
         Expression::Immediate { .. } | Expression::Verdict(_) => "immediate",
         Expression::Random { .. } => "numgen",
         Expression::DestinationKind { .. } | Expression::SourceKind { .. } => "fib",
-        Expression::Remember { .. } => "dynset",
+        Expression::Remember { .. } | Expression::Forget { .. } => "dynset",
         Expression::Dnat { .. } => "nat",
         Expression::Masquerade => "masq",
         Expression::Reject(_) => "reject",
@@ -134,13 +134,12 @@ fn stateful(m: &mut Messages, table: Family, expression: &Expression) {
         }
         Expression::Remember { set, key, data, timeout_ms } => {
             let update = 1;
-            m.text(1, set);
-            m.be32(3, update);
-            m.be32(4, register(*key));
-            if let Some(data) = data {
-                m.be32(5, register(*data));
-            }
+            dynamic(m, set, update, *key, *data);
             m.be64(6, *timeout_ms);
+        }
+        Expression::Forget { set, key, data } => {
+            let delete = 2;
+            dynamic(m, set, delete, *key, *data);
         }
         Expression::Dnat { family: to, address, port } => dnat(m, *to, *address, *port),
         Expression::Masquerade => {
@@ -149,6 +148,15 @@ fn stateful(m: &mut Messages, table: Family, expression: &Expression) {
         }
         Expression::Reject(refusal) => reject(m, table, *refusal),
         _ => {}
+    }
+}
+
+fn dynamic(m: &mut Messages, set: &str, operation: u32, key: u8, data: Option<u8>) {
+    m.text(1, set);
+    m.be32(3, operation);
+    m.be32(4, register(key));
+    if let Some(data) = data {
+        m.be32(5, register(data));
     }
 }
 

@@ -120,7 +120,8 @@ fn link_data(m: &mut Messages, link: &NewLink) {
     match &link.kind {
         LinkKind::Bridge => {}
         LinkKind::Veth { peer, peer_index, peer_mac, peer_namespace } => m.nested(1, |m| {
-            link_header(m, 0, peer_index.unwrap_or(0), UP, UP);
+            // A veth cannot come up before both its ends are tied together, which happens after this.
+            link_header(m, 0, peer_index.unwrap_or(0), 0, 0);
             m.text(IFLA_IFNAME, peer);
             m.attribute(IFLA_ADDRESS, peer_mac);
             if let Some(mtu) = link.mtu {

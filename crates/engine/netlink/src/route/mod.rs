@@ -90,7 +90,7 @@ pub struct Route {
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Makes a link and brings it up, with its peer.
+    /// Makes a link and brings it up; the other end of a veth stays down.
     LinkAdd(NewLink),
     /// Removes a link by name.
     LinkDelete(String),
