@@ -51,3 +51,32 @@ fn ten_thousand_services_load_at_once_and_one_more_at_no_cost() {
     assert!(added[10].as_millis() < ADD_MS_MAX, "adding one took {:?}", added[10]);
     assert_eq!(rules.sync().unwrap().bytes, 0, "a synchronized model has nothing to do");
 }
+
+#[test]
+fn many_endpoints_load_in_few_transactions() {
+    let network = Network4::new();
+    let mut model = servicerules::Model::new(crate::objects::facts());
+    let (services, endpoints) = (5_000, 50);
+    for index in 0..services {
+        let name = format!("web-{index}");
+        let ip = cluster_ip(index).to_string();
+        model.service_set(&service(&name, [&ip, ""], |spec| {
+            spec.cluster_ips = Some(vec![ip.clone()]);
+            spec.ports.iter_mut().for_each(|ports| ports.truncate(1));
+        }));
+        let first = u32::from(Ipv4Addr::new(10, 4, 0, 0)) + index * endpoints;
+        let all = (first..first + endpoints).map(|address| (IpAddr::V4(address.into()), false, State::Ready));
+        model.slice_set(&slice(&name, &all.collect::<Vec<_>>()));
+    }
+    let start = Instant::now();
+    let plan = model.plan();
+    let planned = start.elapsed();
+    let mut filter = network.node.inside(netlink::PacketFilter::open).unwrap();
+    let committed = filter.commit(&plan.changes).unwrap();
+    let loaded = start.elapsed();
+    println!(
+        "{services} services with {endpoints} endpoints: planned {planned:?}, in the kernel {loaded:?}, {committed:?}"
+    );
+    let elements = filter.elements(&servicerules::TABLE4, "endpoints").unwrap().len();
+    assert_eq!(u32::try_from(elements), Ok(services * endpoints));
+}

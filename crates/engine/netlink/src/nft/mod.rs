@@ -36,6 +36,7 @@ pub struct Committed {
 #[derive(Debug)]
 pub struct PacketFilter {
     socket: Socket,
+    transaction_bytes_max: usize,
 }
 
 impl PacketFilter {
@@ -43,10 +44,15 @@ impl PacketFilter {
     pub fn open() -> Result<Self, Error> {
         let socket = Socket::open(NETLINK_NETFILTER)?;
         socket.allow_sending(SEND_BYTES_MAX)?;
-        Ok(Self { socket })
+        Ok(Self { socket, transaction_bytes_max: TRANSACTION_BYTES_MAX })
     }
 
-    /// Applies `changes` in their order. Up to [`TRANSACTION_BYTES_MAX`] that is one transaction: all or nothing.
+    /// Splits commits into smaller transactions, for nodes with little memory: the kernel holds one whole.
+    pub fn with_transaction_bytes_max(self, bytes: usize) -> Self {
+        Self { transaction_bytes_max: bytes.min(TRANSACTION_BYTES_MAX), ..self }
+    }
+
+    /// Applies `changes` in their order. Up to 32 MiB that is one transaction: all or nothing.
     pub fn commit(&mut self, changes: &[Change]) -> Result<Committed, Error> {
         let mut committed = Committed { transactions: 0, bytes: 0 };
         let mut transaction = Transaction::begin(&mut self.socket);
@@ -54,7 +60,7 @@ impl PacketFilter {
             let mut encoder = Encoder::new(change);
             while encoder.encode(&mut transaction.messages) {
                 transaction.note(change);
-                if transaction.messages.len() >= TRANSACTION_BYTES_MAX {
+                if transaction.messages.len() >= self.transaction_bytes_max {
                     transaction.commit(&mut self.socket, &mut committed)?;
                     transaction = Transaction::begin(&mut self.socket);
                 }
