@@ -13,6 +13,8 @@ pub struct Rules {
     model: Model,
     filter: PacketFilter,
     connections: Connections,
+    /// The kernel's generation when the tables were last known to be right.
+    generation: Option<u32>,
 }
 
 /// What a synchronization did.
@@ -29,7 +31,12 @@ pub struct Synced {
 impl Rules {
     /// Nothing is changed until [`Rules::sync`].
     pub fn open(facts: Facts) -> Result<Self, Error> {
-        Ok(Self { model: Model::new(facts), filter: PacketFilter::open()?, connections: Connections::open()? })
+        Ok(Self {
+            model: Model::new(facts),
+            filter: PacketFilter::open()?,
+            connections: Connections::open()?,
+            generation: None,
+        })
     }
 
     /// What is wanted; to be told of changes, then [`Rules::sync`].
@@ -47,6 +54,37 @@ impl Rules {
             }
             done => done,
         }
+    }
+
+    /// Makes the tables anew if somebody else has changed them; to be called when the kernel's generation moved, or
+    /// now and then. When nobody committed anything since the last call, that is one question to the kernel.
+    pub fn repair(&mut self) -> Result<Synced, Error> {
+        let generation = self.filter.generation()?;
+        if self.generation == Some(generation) {
+            return Ok(Synced::default());
+        }
+        if !self.is_intact()? {
+            tracing::warn!("somebody has changed the service tables; they are rebuilt");
+            return self.rebuild();
+        }
+        self.generation = Some(generation);
+        Ok(Synced::default())
+    }
+
+    fn is_intact(&mut self) -> Result<bool, Error> {
+        for (table, ipv4) in [(TABLE4, true), (TABLE6, false)] {
+            if !self.filter.table_exists(&table)? {
+                return Ok(false);
+            }
+            for (map, expected) in self.model.census(ipv4) {
+                match self.filter.elements(&table, map) {
+                    Ok(elements) if elements.len() == expected => {}
+                    Err(error) if !error.is_absent() => return Err(error),
+                    _ => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Makes the tables anew from what is wanted.

@@ -189,6 +189,19 @@ impl Model {
         self.fresh = true;
     }
 
+    /// How many elements each map of a family should hold by the last plan, for checks after foreign interference.
+    /// Maps that packets fill are not among them.
+    pub fn census(&self, ipv4: bool) -> BTreeMap<&'static str, usize> {
+        let mut rendered = Rendered::default();
+        let ports = self.programmed.values().flatten().filter(|port| port.cluster_ip.is_ipv4() == ipv4);
+        ports.for_each(|port| port.render(&mut rendered));
+        let mut census: BTreeMap<&'static str, usize> = (0_u8..).zip(MAPS).map(|(map, _)| (map_name(map), 0)).collect();
+        for item in rendered.items {
+            *census.entry(map_name(item.map)).or_default() += 1;
+        }
+        census
+    }
+
     /// What each load balancer's health check is to be told.
     pub fn health_checks(&self) -> Vec<HealthCheck> {
         let checked = self.services.iter().filter_map(|(name, wanted)| {

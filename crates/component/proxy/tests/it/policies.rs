@@ -126,6 +126,40 @@ fn source_ranges_guard_the_balancer_address_alone() {
 }
 
 #[test]
+fn foreign_changes_are_repaired() {
+    let network = Network4::new();
+    let mut rules = rules(&network);
+    rules.model().service_set(&service("web", CLUSTER_IPS, |spec| node_port(spec, 30_080)));
+    for ipv4 in [true, false] {
+        rules.model().slice_set(&slice("web", &everywhere(ipv4)));
+    }
+    rules.sync().unwrap();
+    assert!(!rules.repair().unwrap().rebuilt, "nobody has changed anything");
+    let mut foreign = network.node.inside(netlink::PacketFilter::open).unwrap();
+    let elements = foreign.elements(&servicerules::TABLE4, "services").unwrap();
+    let keys = elements.iter().map(|element| nftables::Element::key(nftables::Bytes::from_slice(&element.key)));
+    let theft = nftables::Change::ElementsDelete(servicerules::TABLE4, "services".into(), keys.take(1).collect());
+    foreign.commit(&[theft]).unwrap();
+    assert!(rules.repair().unwrap().rebuilt, "an element is missing");
+    foreign.commit(&nftables::Change::remove(&servicerules::TABLE6)).unwrap();
+    assert!(rules.repair().unwrap().rebuilt, "a table is missing");
+    assert!(!rules.repair().unwrap().rebuilt, "all is well again");
+    assert!(network.pod_b.ask(front(CLUSTER_IPS, false, 80)).is_ok());
+}
+
+#[test]
+fn a_refused_difference_makes_everything_anew() {
+    let network = Network4::new();
+    let mut rules = rules(&network);
+    rules.sync().unwrap();
+    network.node.inside(proxy::Rules::remove_all).unwrap();
+    rules.model().service_set(&service("web", CLUSTER_IPS, |_| {}));
+    rules.model().slice_set(&slice("web", &everywhere(true)));
+    assert!(rules.sync().unwrap().rebuilt, "the tables were gone");
+    assert!(network.pod_b.ask(front(CLUSTER_IPS, true, 80)).is_ok());
+}
+
+#[test]
 fn removal_leaves_no_table() {
     let network = Network4::new();
     let mut rules = rules(&network);
