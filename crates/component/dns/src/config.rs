@@ -21,6 +21,8 @@ pub struct Config {
     pub own_addresses: Vec<IpAddr>,
     /// Who knows all other names.
     pub upstreams: Vec<SocketAddr>,
+    /// Who knows the names in certain zones.
+    pub stubs: Vec<Stub>,
     /// How long their answers are remembered at most; 0 for not at all.
     pub cache_s_max: u32,
     /// How many of their answers are remembered.
@@ -31,6 +33,15 @@ pub struct Config {
     pub connections_max: usize,
 }
 
+/// A zone with resolvers of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stub {
+    /// The zone.
+    pub zone: String,
+    /// Who knows its names.
+    pub upstreams: Vec<SocketAddr>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -39,6 +50,7 @@ impl Default for Config {
             pods: true,
             own_addresses: Vec::new(),
             upstreams: Vec::new(),
+            stubs: Vec::new(),
             cache_s_max: 30,
             cache_entries_max: 9_984,
             forwards_max: 1_000,

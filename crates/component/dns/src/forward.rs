@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::cache::Cache;
-use crate::wire::{Code, HEADER, Query, Reply};
+use crate::wire::{Code, HEADER, Query, Reply, encode_name, is_within};
 
 /// How long one resolver may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -23,14 +23,21 @@ const MESSAGE_BYTES_MAX: usize = 65_535;
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     upstreams: Vec<SocketAddr>,
+    /// Zones as labels with who knows them, the longest first.
+    stubs: Vec<(Vec<u8>, Vec<SocketAddr>)>,
     cache: Mutex<Cache>,
     permits: Semaphore,
 }
 
 impl Forwarder {
     pub(crate) fn new(config: &Config) -> Self {
+        let stubs = config.stubs.iter();
+        let mut stubs: Vec<_> =
+            stubs.filter_map(|stub| Some((encode_name(&stub.zone)?, stub.upstreams.clone()))).collect();
+        stubs.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.len()));
         Self {
             upstreams: config.upstreams.clone(),
+            stubs,
             cache: Mutex::new(Cache::new(config.cache_entries_max, config.cache_s_max)),
             permits: Semaphore::new(config.forwards_max),
         }
@@ -43,7 +50,7 @@ impl Forwarder {
             return answer;
         }
         let Ok(_permit) = self.permits.try_acquire() else { return error_reply(query, Code::Refused) };
-        for upstream in &self.upstreams {
+        for upstream in self.upstreams_of(query.name()) {
             match timeout(ANSWER_MAX, exchange(*upstream, query, message, bytes_max)).await {
                 Ok(Ok(answer)) => {
                     let now = Instant::now();
@@ -55,6 +62,11 @@ impl Forwarder {
             }
         }
         error_reply(query, Code::ServerFailure)
+    }
+
+    fn upstreams_of(&self, name: &[u8]) -> &[SocketAddr] {
+        let stub = self.stubs.iter().find(|(zone, _)| is_within(name, zone));
+        stub.map_or(&self.upstreams, |(_, upstreams)| upstreams)
     }
 
     /// Appends to `reply`, which ends in an alias, what others say about the name it leads to.

@@ -14,6 +14,7 @@
 
 mod cache;
 pub mod config;
+pub mod corefile;
 mod forward;
 mod index;
 mod lookup;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use crate::index::{Index, Named, Reverse};
 use crate::service::{Endpoint, Meaning, Port};
 use crate::wire::{
-    A, AAAA, CNAME, Code, INTERNET, NS, Owner, PTR, Query, Reply, SOA, SRV, Section, TXT, encode_name, labels,
+    A, AAAA, CNAME, Code, INTERNET, NS, Owner, PTR, Query, Reply, SOA, SRV, Section, TXT, before_zone, encode_name,
+    labels,
 };
 
 const SPECIFICATION: &[u8] = b"1.1.0";
@@ -47,9 +48,7 @@ impl Index {
             Reply::begin(query, out, bytes_max).finish(Code::Refused);
             return Outcome::Answered;
         }
-        if let Some(inside) = query.name().strip_suffix(self.zone.as_slice())
-            && on_label_border(query.name(), inside.len())
-        {
+        if let Some(inside) = before_zone(query.name(), &self.zone) {
             return self.answer_inside(query, inside, Reply::begin(query, out, bytes_max));
         }
         match reverse_address(query.name()).and_then(|address| self.reverse.get(&address)) {
@@ -270,7 +269,7 @@ impl Index {
 
     fn answer_alias(&self, query: &Query<'_>, target: &[u8], mut reply: Reply<'_>) -> Outcome {
         reply.record(Section::Answer, Owner::Question, (CNAME, self.ttl_s), |out| out.extend_from_slice(target));
-        let inside = target.strip_suffix(self.zone.as_slice()).filter(|inside| on_label_border(target, inside.len()));
+        let inside = before_zone(target, &self.zone);
         if inside.is_none() && matches!(query.kind, A | AAAA) {
             reply.finish(Code::NoError);
             return Outcome::Alias(target.to_vec());
@@ -324,15 +323,6 @@ fn ports(named: &Named) -> impl Iterator<Item = &Port> {
     let headless = matches!(named.entry.as_ref().map(|entry| &entry.meaning), Some(Meaning::Endpoints));
     let of_slices = named.slices.values().filter(move |_| headless).flat_map(|slice| &slice.ports);
     named.entry.iter().flat_map(|entry| &entry.ports).chain(of_slices).filter(|port| !port.name.is_empty())
-}
-
-/// Whether a label of `name` starts after `length` bytes: `xcluster.local` is not in `cluster.local`.
-fn on_label_border(name: &[u8], length: usize) -> bool {
-    let mut at = 0;
-    while at < length {
-        at += usize::from(name[at]) + 1;
-    }
-    at == length
 }
 
 /// `10-0-0-1`, or an IPv6 address with dashes for colons.

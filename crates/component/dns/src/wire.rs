@@ -213,6 +213,21 @@ pub(crate) fn labels(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// What stands in `name` before `zone`, if it is in that zone: `xcluster.local` is not in `cluster.local`.
+pub(crate) fn before_zone<'n>(name: &'n [u8], zone: &[u8]) -> Option<&'n [u8]> {
+    let before = name.strip_suffix(zone)?;
+    let mut at = 0;
+    while at < before.len() {
+        at += usize::from(before[at]) + 1;
+    }
+    (at == before.len()).then_some(before)
+}
+
+/// Whether `name` is `zone` or below it.
+pub(crate) fn is_within(name: &[u8], zone: &[u8]) -> bool {
+    before_zone(name, zone).is_some()
+}
+
 /// Writes a reply. Records that do not fit are left out and the reply is marked as truncated.
 #[derive(Debug)]
 pub(crate) struct Reply<'o> {

@@ -5,12 +5,14 @@
 //! earlier boot is void, since no container outlives its kernel.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::{fs::File, io};
 
 use netlink::route::Network;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::sys::stat::Mode;
 
 use crate::config::{Attachment, nth};
 
@@ -39,7 +41,7 @@ pub enum Error {
 pub struct Reservations {
     folder: PathBuf,
     boot: String,
-    _lock: Flock<File>,
+    _lock: Flock<OwnedFd>,
 }
 
 impl Reservations {
@@ -49,7 +51,8 @@ impl Reservations {
         let fault = |source| Error::Folder { path: folder.clone(), source };
         env::fs::create_dir_all(&folder).map_err(fault)?;
         let boot = env::fs::read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).map_err(fault)?;
-        let lock = File::open(&folder).map_err(fault)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let lock = open(&folder, flags, Mode::empty()).map_err(|errno| fault(errno.into()))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| fault(errno.into()))?;
         Ok(Self { boot: boot.trim().to_owned(), _lock: lock, folder })
     }

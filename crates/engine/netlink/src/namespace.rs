@@ -4,34 +4,36 @@
 //! the calling thread: work runs on a thread of its own that ends afterwards, and sockets opened there are used from
 //! anywhere.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
 
 use crate::{Error, Routing};
 
 /// An open network namespace.
 #[derive(Debug)]
 pub struct Namespace {
-    file: File,
+    file: OwnedFd,
     path: PathBuf,
 }
 
 impl Namespace {
     /// Opens the namespace whose file is `path` (`/run/netns/x`, `/proc/123/ns/net`).
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|source| fault("open", path, source))?;
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let file = open(path, flags, Mode::empty()).map_err(|errno| fault("open", path, errno.into()))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
     /// Makes a namespace and pins it at `path`, which must not exist.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let make = || -> io::Result<()> {
-            File::create_new(path)?;
+            open(path, OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC, Mode::S_IRUSR)?;
             on_own_thread(|| {
                 nix::sched::unshare(CloneFlags::CLONE_NEWNET)?;
                 let own = Path::new("/proc/thread-self/ns/net");
