@@ -315,3 +315,25 @@ fn resolvers_from_a_file() {
     let found = config::upstreams(text, &["10.96.0.10".parse().unwrap()]);
     assert_eq!(found, ["10.0.0.2:53".parse().unwrap(), "[fd00::2]:53".parse().unwrap()]);
 }
+
+/// Generous for a debug build; an index that was searched instead of looked up would take a thousand times as long.
+const ANSWER_MAX: std::time::Duration = std::time::Duration::from_micros(200);
+
+#[test]
+fn answers_do_not_depend_on_the_number_of_services() {
+    let mut index = index();
+    for number in 0..10_000 {
+        index.service_set(&service(&format!("s{number}"), &[&format!("10.100.{}.{}", number / 256, number % 256)]));
+    }
+    let message = question("s9999.shop.svc.cluster.local", RecordType::A, None);
+    let mut out = Vec::new();
+    let rounds = 100_000;
+    let start = env::time::Instant::now();
+    for _ in 0..rounds {
+        index.answer_udp(&Query::read(&message).unwrap(), &mut out);
+    }
+    let each = start.elapsed() / rounds;
+    println!("an answer among 10,000 services: {each:?}");
+    assert_eq!(Message::from_vec(&out).unwrap().answers.len(), 1);
+    assert!(each < ANSWER_MAX, "an answer took {each:?}");
+}

@@ -96,8 +96,10 @@ impl Balance {
         }
         if let Some(seconds) = self.affinity_s {
             rules.push(self.remembered(table.family, seconds));
+            rules.push(self.picked(table.family, Some(seconds)));
         }
-        rules.push(self.picked(table.family));
+        // With affinity this is for when nobody else can be remembered: a rule ends where the map is full.
+        rules.push(self.picked(table.family, None));
         let chain = Change::ChainAdd(table.clone(), Chain::regular(name.clone()));
         let rules = rules.into_iter().map(|rule| Change::RuleAdd(table.clone(), name.clone(), rule));
         std::iter::once(chain).chain(rules).collect()
@@ -119,10 +121,11 @@ impl Balance {
         rule
     }
 
-    fn picked(&self, family: Family) -> Vec<Expression> {
+    /// A client gets any endpoint, and keeps it for `affinity_s`.
+    fn picked(&self, family: Family, affinity_s: Option<u32>) -> Vec<Expression> {
         let registers = Registers::of(family);
         let mut rule = Vec::new();
-        if self.affinity_s.is_some() {
+        if affinity_s.is_some() {
             rule.push(registers.load_source());
         }
         rule.extend(self.load_key(registers));
@@ -132,7 +135,7 @@ impl Balance {
             offset: self.list.offset(),
         });
         rule.push(lookup(layout::ENDPOINTS, registers.destination(), registers.address()));
-        if let Some(seconds) = self.affinity_s {
+        if let Some(seconds) = affinity_s {
             // Whom the client remembered, if anybody, is no endpoint any more.
             rule.push(Expression::Forget {
                 set: Name::Borrowed(layout::AFFINITY),
