@@ -24,5 +24,7 @@ mod rules;
 pub const DATA_DIR: &str = "/var/lib/cni/networks";
 /// The name of the network, of its configuration and of the plugin's executable.
 pub const PLUGIN: &str = "ferrokube-cni";
+/// The plugin that runtimes call for each pod besides the network's own.
+pub const LOOPBACK: &str = "loopback";
 /// The bridge that pods hang on.
 pub const BRIDGE: &str = "fk0";

@@ -11,7 +11,7 @@ use nftables::{Chain, ChainType, Change, Comparison, Expression, Family, Hook, K
 
 use crate::config::{Config, gateway, mac};
 use crate::rules::{End, family, within};
-use crate::{BRIDGE, PLUGIN, hostports, peers};
+use crate::{BRIDGE, LOOPBACK, PLUGIN, hostports, peers};
 
 const TABLES: [Table; 2] = [Table::new(Family::Ip4, "ferrokube-podnet"), Table::new(Family::Ip6, "ferrokube-podnet")];
 const CONFIG_FILE: &str = "10-ferrokube.conflist";
@@ -105,20 +105,37 @@ pub fn conflist_remove(folder: &Path) -> Result<(), Error> {
     env::fs::remove_file_if_exists(&path).map_err(|source| Error::File { path, source })
 }
 
-/// Makes this executable available as a plugin in `folder` (usually `/opt/cni/bin`).
-pub fn plugin_install(folder: &Path) -> Result<PathBuf, Error> {
-    let path = folder.join(PLUGIN);
-    let install = || -> io::Result<()> {
-        env::fs::create_dir_all(folder)?;
-        let executable = env::process::executable()?;
-        if env::fs::read_link(&path).is_ok_and(|target| target == executable) {
-            return Ok(());
+/// Makes this executable available in `folder` (usually `/opt/cni/bin`) as the network's plugin, and as `loopback`
+/// where nobody else's is there.
+pub fn plugins_install(folder: &Path) -> Result<(), Error> {
+    for plugin in [PLUGIN, LOOPBACK] {
+        let path = folder.join(plugin);
+        let install = || -> io::Result<()> {
+            env::fs::create_dir_all(folder)?;
+            let executable = env::process::executable()?;
+            let there = env::fs::symlink_metadata(&path).is_ok();
+            let ours = env::fs::read_link(&path).is_ok_and(|target| target == executable);
+            if ours || (there && plugin == LOOPBACK) {
+                return Ok(());
+            }
+            env::fs::remove_file_if_exists(&path)?;
+            env::fs::symlink(executable, &path)
+        };
+        install().map_err(|source| Error::File { path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
+/// Removes what [`plugins_install`] made, and nobody else's plugins.
+pub fn plugins_remove(folder: &Path) -> Result<(), Error> {
+    let executable = env::process::executable().ok();
+    for plugin in [PLUGIN, LOOPBACK] {
+        let path = folder.join(plugin);
+        if executable.is_some() && env::fs::read_link(&path).ok() == executable {
+            env::fs::remove_file_if_exists(&path).map_err(|source| Error::File { path: path.clone(), source })?;
         }
-        env::fs::remove_file_if_exists(&path)?;
-        env::fs::symlink(executable, &path)
-    };
-    install().map_err(|source| Error::File { path: path.clone(), source })?;
-    Ok(path)
+    }
+    Ok(())
 }
 
 #[derive(serde::Serialize)]

@@ -113,8 +113,9 @@ struct Ip {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     address: String,
-    gateway: IpAddr,
-    /// The pod's interface is the third of the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<IpAddr>,
+    /// Which of the interfaces has it.
     interface: u8,
 }
 
@@ -129,7 +130,6 @@ struct Dns {}
 
 impl Made {
     pub(super) fn print(&self, version: &str) -> String {
-        let old = version.starts_with("0.");
         let mtu = self.mtu.filter(|_| version == "1.1.0");
         let interface = |(name, mac): &(String, Mac), sandbox: Option<&String>| Interface {
             name: name.clone(),
@@ -139,9 +139,10 @@ impl Made {
         };
         let slash = |network: Network| format!("{}/{}", network.address, network.prefix);
         let ip = |(address, gateway): &(IpAddr, IpAddr)| Ip {
-            version: old.then_some(if address.is_ipv4() { "4" } else { "6" }),
+            version: family(version, address.is_ipv4()),
             address: slash(Network::host(*address)),
-            gateway: *gateway,
+            gateway: Some(*gateway),
+            // The pod's is the third of the list.
             interface: 2,
         };
         let route = |(address, gateway): &(IpAddr, IpAddr)| RouteTo {
@@ -160,6 +161,30 @@ impl Made {
             dns: Dns {},
         })
     }
+}
+
+/// What the plugin `loopback` made: nothing, but runtimes want to read it.
+pub(super) fn loopback(version: &str, sandbox: &str) -> String {
+    let interface =
+        Interface { name: "lo".to_owned(), mac: mac_text(&[0; 6]), mtu: None, sandbox: Some(sandbox.to_owned()) };
+    let ip = |address: &str, ipv4| Ip {
+        version: family(version, ipv4),
+        address: address.to_owned(),
+        gateway: None,
+        interface: 0,
+    };
+    json(&Printed {
+        cni_version: version.to_owned(),
+        interfaces: vec![interface],
+        ips: vec![ip("127.0.0.1/8", true), ip("::1/128", false)],
+        routes: Vec::new(),
+        dns: Dns {},
+    })
+}
+
+/// What versions before 1.0 say of each address.
+fn family(version: &str, ipv4: bool) -> Option<&'static str> {
+    version.starts_with("0.").then_some(if ipv4 { "4" } else { "6" })
 }
 
 fn mac_text(mac: &Mac) -> String {

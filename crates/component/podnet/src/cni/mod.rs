@@ -4,6 +4,7 @@
 
 mod answer;
 mod attach;
+mod loopback;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -14,7 +15,9 @@ use answer::{Code, Failure};
 use netlink::route::Network;
 
 /// The versions of the specification we answer in.
-const VERSIONS: [&str; 3] = ["0.4.0", "1.0.0", "1.1.0"];
+const VERSIONS: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+/// The version for answers to configurations that name none.
+const VERSION_DEFAULT: &str = "1.0.0";
 /// A configuration is at most this long.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
@@ -58,7 +61,7 @@ pub fn main(stdin: impl Read, environment: &Environment) -> u8 {
     let mut text = String::new();
     let outcome = match stdin.take(CONFIG_BYTES_MAX).read_to_string(&mut text) {
         Ok(_) => run(&text, environment),
-        Err(error) => Failure::new(Code::Io, "cannot read the configuration", &error).outcome(VERSIONS[1]),
+        Err(error) => Failure::new(Code::Io, "cannot read the configuration", &error).outcome(VERSION_DEFAULT),
     };
     match std::io::stdout().write_all(outcome.text.as_bytes()) {
         Ok(()) => outcome.code,
@@ -72,7 +75,7 @@ pub fn run(stdin: &str, environment: &Environment) -> Outcome {
         Ok(config) => config,
         Err(error) => {
             return Failure::new(Code::Undecodable, "the configuration is not what CNI says", &error)
-                .outcome(VERSIONS[1]);
+                .outcome(VERSION_DEFAULT);
         }
     };
     if environment.command == "VERSION" {
@@ -89,6 +92,9 @@ fn serve(config: Config, environment: &Environment) -> Result<String, Failure> {
     if !VERSIONS.contains(&config.cni_version.as_str()) {
         let text = format!("version {:?} is not supported", config.cni_version);
         return Err(Failure::plain(Code::IncompatibleVersion, text));
+    }
+    if config.kind == crate::LOOPBACK {
+        return loopback::serve(&config, environment);
     }
     match environment.command.as_str() {
         "ADD" => attach::add(&Call::new(config, environment)?),

@@ -77,6 +77,38 @@ fn answers_about_itself() {
 }
 
 #[test]
+fn loopback_is_a_plugin_too() {
+    let node = Node::new();
+    let pod = Host::new("pod");
+    let config = r#"{"cniVersion":"0.3.1","name":"cni-loopback","type":"loopback"}"#;
+    let call = |command: &str| {
+        let environment = podnet::cni::Environment {
+            command: command.to_owned(),
+            container: "c1".to_owned(),
+            namespace: pod.namespace.path().display().to_string(),
+            interface: "lo".to_owned(),
+        };
+        node.host.inside(move || podnet::cni::run(config, &environment))
+    };
+    assert_eq!(call("CHECK").code, 1, "the loopback of a new namespace is down");
+    let added = call("ADD");
+    assert!(added.code == 0 && added.text.contains(r#""address":"127.0.0.1/8""#), "{}", added.text);
+    assert_eq!((call("CHECK").code, call("DEL").code), (0, 0));
+}
+
+#[test]
+fn plugins_are_installed_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("loopback"), "theirs").unwrap();
+    podnet::node::plugins_install(folder.path()).unwrap();
+    podnet::node::plugins_install(folder.path()).unwrap();
+    assert!(folder.path().join(podnet::PLUGIN).exists());
+    assert_eq!(std::fs::read_to_string(folder.path().join("loopback")).unwrap(), "theirs");
+    podnet::node::plugins_remove(folder.path()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "theirs stays");
+}
+
+#[test]
 fn reservations_of_an_earlier_boot_are_void() {
     let node = Node::new();
     let folder = node.folder.path().join("net");
