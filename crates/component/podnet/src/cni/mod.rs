@@ -126,7 +126,10 @@ impl Call {
             return Err(Failure::plain(Code::Environment, format!("CNI_IFNAME {interface:?} is invalid")));
         }
         let ranges: Option<Vec<Network>> = config.ranges.iter().map(|text| range(text)).collect();
-        let ranges = ranges.filter(|ranges| !ranges.is_empty() && !config.name.is_empty());
+        // What was added under another configuration can still be deleted: its owner is all that counts.
+        let deleting = environment.command == "DEL";
+        let ranges = ranges.filter(|ranges| !ranges.is_empty()).or_else(|| deleting.then(Vec::new));
+        let ranges = ranges.filter(|_| !config.name.is_empty() && !config.name.contains('/'));
         let ranges = ranges.ok_or_else(|| {
             Failure::plain(Code::InvalidConfig, "the configuration needs a name and valid ranges".to_owned())
         })?;

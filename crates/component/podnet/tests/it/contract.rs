@@ -35,6 +35,23 @@ fn delete_after_the_namespace_is_gone() {
 }
 
 #[test]
+fn delete_under_another_configuration() {
+    let node = Node::new();
+    let (_pod, _) = node.pod("c1", "");
+    let environment = podnet::cni::Environment {
+        command: "DEL".to_owned(),
+        container: "c1".to_owned(),
+        namespace: String::new(),
+        interface: "eth0".to_owned(),
+    };
+    let folder = node.folder.path().display();
+    let config = format!(r#"{{"cniVersion":"1.0.0","name":"net","type":"ferrokube-cni","dataDir":"{folder}"}}"#);
+    let deleted = node.host.inside(move || podnet::cni::run(&config, &environment));
+    assert_eq!(deleted.code, 0, "{}", deleted.text);
+    assert_eq!(node.traces(), nothing());
+}
+
+#[test]
 fn a_failed_addition_leaves_nothing() {
     let node = Node::new();
     let (_holder, _) = node.pod("holder", HOST_PORT);
