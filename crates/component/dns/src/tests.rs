@@ -337,3 +337,44 @@ fn answers_do_not_depend_on_the_number_of_services() {
     assert_eq!(Message::from_vec(&out).unwrap().answers.len(), 1);
     assert!(each < ANSWER_MAX, "an answer took {each:?}");
 }
+
+/// Repeatable chance.
+fn chance(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn no_message_breaks_the_reader() {
+    let index = index();
+    let now = env::time::Instant::now();
+    let mut cache = crate::cache::Cache::new(100, 30);
+    let seeds = [
+        question("web.shop.svc.cluster.local", RecordType::A, Some(1_232)),
+        question("_http._tcp.db.shop.svc.cluster.local", RecordType::SRV, None),
+        question("1.0.1.10.in-addr.arpa", RecordType::PTR, Some(512)),
+        ask(&index, "_http._tcp.db.shop.svc.cluster.local", RecordType::SRV, Some(4_096)).1,
+    ];
+    let sound = question("www.example.com", RecordType::A, None);
+    let sound = Query::read(&sound).unwrap();
+    let mut state = 1;
+    let mut out = Vec::new();
+    for _ in 0..50_000 {
+        let mut message = seeds[chance(&mut state) % seeds.len()].clone();
+        for _ in 0..=chance(&mut state) % 4 {
+            let at = chance(&mut state) % message.len();
+            message[at] = u8::try_from(chance(&mut state) % 256).unwrap();
+        }
+        message.truncate(1 + chance(&mut state) % (2 * message.len()));
+        match Query::read(&message) {
+            Ok(query) => {
+                if index.answer_udp(&query, &mut out) != Outcome::Forward {
+                    assert!(out.len() <= 4_096 && Message::from_vec(&out).is_ok(), "{message:?} gave {out:?}");
+                }
+            }
+            Err(malformed) => _ = crate::wire::refuse(&message, malformed, &mut out),
+        }
+        cache.put(&sound, &message, now);
+        cache.get(&sound, now);
+    }
+}

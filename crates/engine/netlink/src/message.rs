@@ -168,3 +168,6 @@ pub(crate) fn read_u32(bytes: &[u8]) -> Option<u32> {
 pub(crate) fn read_be32(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk().map(|chunk| u32::from_be_bytes(*chunk))
 }
+
+#[cfg(test)]
+mod tests;
