@@ -13,7 +13,7 @@ use plan::{Action, Claim, Key, Plan, Rounding, Say, Selector, Step, View, claim,
 use typed::api::apps::v1::{ControllerRevision, DaemonSet, DaemonSetSpec, DaemonSetStatus};
 use typed::api::core::v1::{Node, Pod};
 
-use crate::history::{self, Next, REVISION_LABEL, Source, Templates};
+use crate::history::{self, Next, REVISION_LABEL, Source};
 use crate::nonzero;
 use crate::pods::{self, Availability};
 use placement::Verdict;
@@ -38,8 +38,6 @@ pub struct World<'a> {
     pub pods: &'a dyn View<Pod>,
     /// Nodes.
     pub nodes: &'a dyn View<Node>,
-    /// Encodes templates for revisions.
-    pub templates: &'a dyn Templates,
 }
 
 /// One DaemonSet being planned.
@@ -75,7 +73,7 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
     let collisions = set.status.as_ref().and_then(|status| status.collision_count);
     let source =
         Source { owner: set.as_ref(), selector: &selector, template: &spec.template, collisions, label: REVISION_LABEL };
-    let history = history::look_up(&source, world.revisions, world.templates);
+    let history = history::look_up(&source, world.revisions);
     let newest = match history.next {
         Next::Ready(newest) => newest,
         Next::First(plan) => return plan,

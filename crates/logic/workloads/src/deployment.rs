@@ -222,7 +222,9 @@ impl Rollout<'_> {
             }
             std::cmp::Ordering::Less => wanted,
         };
-        self.resize(&new, target);
+        if target != size {
+            self.resize(&new, target);
+        }
         target != size
     }
 

@@ -3,12 +3,13 @@
 //! Templates are compared by value after decoding, never by hash or by bytes: revisions written by another version or
 //! another implementation are recognised.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
+use object::Value;
 use plan::{Action, Claim, Kind, Plan, Selector, Step, View, claim, controller_reference, hash_of_debug, meta, safe_encode};
 use typed::api::apps::v1::ControllerRevision;
-use typed::api::core::v1::PodTemplateSpec;
+use typed::Kind as _;
+use typed::api::core::v1::{PodTemplate, PodTemplateSpec};
 use typed::meta::ObjectMeta;
 
 /// The label on StatefulSet revisions that carries their hash.
@@ -17,14 +18,25 @@ pub const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 /// The label on pods and DaemonSet revisions.
 pub const REVISION_LABEL: &str = "controller-revision-hash";
 
-/// Turns templates into the data of a revision and back: `{"spec":{"template":{…,"$patch":"replace"}}}`.
-///
-/// Encoding kinds is the business of `typed`; planners are handed this door.
-pub trait Templates: Debug {
-    /// A revision with nothing but its data.
-    fn snapshot(&self, template: &PodTemplateSpec) -> ControllerRevision;
-    /// The template in a revision's data, or none if it cannot be read.
-    fn restore(&self, revision: &ControllerRevision) -> Option<PodTemplateSpec>;
+/// A revision with nothing but its data: `{"spec":{"template":{…,"$patch":"replace"}}}`, a patch of the owner.
+fn snapshot(template: &PodTemplateSpec) -> ControllerRevision {
+    let whole = PodTemplate { template: Some(template.clone()), ..PodTemplate::default() }.to_tree();
+    let mut template = whole.get("template").cloned().unwrap_or_else(Value::map);
+    template.set(&["$patch"], "replace");
+    let mut tree = Value::map();
+    tree.set(&["data", "spec", "template"], template);
+    tree.set(&["revision"], 0);
+    ControllerRevision::from_tree(&tree).expect("a template is valid data of a revision")
+}
+
+/// The template in a revision's data, or none if it cannot be read.
+#[must_use]
+pub fn restore(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
+    let mut template = revision.to_tree().at(&["data", "spec", "template"])?.clone();
+    template.remove(&["$patch"]);
+    let mut tree = Value::map();
+    tree.set(&["template"], template);
+    PodTemplate::from_tree(&tree).ok()?.template
 }
 
 /// What a revision is made from.
@@ -64,7 +76,7 @@ pub struct History {
 
 /// Looks up the revision of today's template.
 #[must_use]
-pub fn look_up<O: Kind>(source: &Source<'_, O>, view: &dyn View<ControllerRevision>, templates: &dyn Templates) -> History {
+pub fn look_up<O: Kind>(source: &Source<'_, O>, view: &dyn View<ControllerRevision>) -> History {
     let claimed = claim(&Claim { owner: source.owner, selector: source.selector, finalizer: None }, view);
     let mut all = claimed.mine;
     all.sort_by_key(|revision| (revision.revision, meta::created(&revision.metadata), meta::name(&revision.metadata).to_owned()));
@@ -73,7 +85,7 @@ pub fn look_up<O: Kind>(source: &Source<'_, O>, view: &dyn View<ControllerRevisi
         plan.then(claimed.steps);
         return History { all, next: Next::First(plan) };
     }
-    let next = decide(source, &all, view, templates);
+    let next = decide(source, &all, view);
     History { all, next }
 }
 
@@ -81,11 +93,10 @@ fn decide<O: Kind>(
     source: &Source<'_, O>,
     all: &[Arc<ControllerRevision>],
     view: &dyn View<ControllerRevision>,
-    templates: &dyn Templates,
 ) -> Next {
     let number = all.last().map_or(1, |last| last.revision + 1);
     let same = |revision: &&Arc<ControllerRevision>| {
-        templates.restore(revision).is_some_and(|template| template == *source.template)
+        restore(revision).is_some_and(|template| template == *source.template)
     };
     let mut plan = Plan::default();
     if let Some(equal) = all.iter().rev().find(same) {
@@ -98,7 +109,7 @@ fn decide<O: Kind>(
         plan.then_do(Action::update(bumped));
         return Next::First(plan);
     }
-    let fresh = fresh(source, number, templates);
+    let fresh = fresh(source, number);
     if view.get(meta::namespace(&fresh.metadata), meta::name(&fresh.metadata)).is_some() {
         return Next::Collision;
     }
@@ -106,7 +117,7 @@ fn decide<O: Kind>(
     Next::First(plan)
 }
 
-fn fresh<O: Kind>(source: &Source<'_, O>, number: i64, templates: &dyn Templates) -> ControllerRevision {
+fn fresh<O: Kind>(source: &Source<'_, O>, number: i64) -> ControllerRevision {
     let owner = source.owner.meta();
     let hash = safe_encode(&hash_of_debug(source.template, source.collisions).to_string());
     let prefix: String = meta::name(owner).chars().take(223).collect();
@@ -119,7 +130,7 @@ fn fresh<O: Kind>(source: &Source<'_, O>, number: i64, templates: &dyn Templates
         ..ObjectMeta::default()
     };
     meta::set_label(&mut metadata, source.label, &hash);
-    ControllerRevision { metadata, revision: number, ..templates.snapshot(source.template) }
+    ControllerRevision { metadata, revision: number, ..snapshot(source.template) }
 }
 
 /// Deletes the oldest revisions beyond the limit that nothing uses.

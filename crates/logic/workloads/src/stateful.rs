@@ -13,7 +13,7 @@ use plan::{Action, Claim, Key, Plan, Rounding, Say, Selector, Step, View, claim,
 use typed::api::apps::v1::{ControllerRevision, StatefulSet, StatefulSetSpec, StatefulSetStatus};
 use typed::api::core::v1::{PersistentVolumeClaim, Pod};
 
-use crate::history::{self, HASH_LABEL, Next, REVISION_LABEL, Source, Templates};
+use crate::history::{self, HASH_LABEL, Next, REVISION_LABEL, Source};
 use crate::nonzero;
 use crate::pods::{self, Availability};
 use identity::Claims;
@@ -29,8 +29,6 @@ pub struct World<'a> {
     pub pods: &'a dyn View<Pod>,
     /// Volume claims.
     pub claims: &'a dyn View<PersistentVolumeClaim>,
-    /// Encodes templates for revisions.
-    pub templates: &'a dyn Templates,
     /// Whether `maxUnavailable` counts (feature gate `MaxUnavailableStatefulSet`).
     pub max_unavailable_enabled: bool,
 }
@@ -70,7 +68,7 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
     }
     let collisions = set.status.as_ref().and_then(|status| status.collision_count);
     let source = Source { owner: set.as_ref(), selector: &selector, template: &spec.template, collisions, label: HASH_LABEL };
-    let history = history::look_up(&source, world.revisions, world.templates);
+    let history = history::look_up(&source, world.revisions);
     let update = match history.next {
         Next::Ready(update) => update,
         Next::First(plan) => return plan,
@@ -203,7 +201,7 @@ impl Walk<'_> {
         let partition = self.partition();
         let rolling = self.spec.update_strategy.as_ref().and_then(|s| s.type_.as_deref()) != Some("OnDelete");
         let revision = if rolling && ordinal < self.start() + partition { &self.current } else { &self.update };
-        let template = self.world.templates.restore(revision).unwrap_or_else(|| self.spec.template.clone());
+        let template = history::restore(revision).unwrap_or_else(|| self.spec.template.clone());
         let pod = identity::pod(self.set, &template, ordinal, meta::name(&revision.metadata));
         let (name, set) = (meta::name(&pod.metadata).to_owned(), meta::name(&self.set.metadata));
         let done = Say::normal("SuccessfulCreate", format!("create Pod {name} in StatefulSet {set} successful"));

@@ -80,6 +80,21 @@ macro_rules! kinds {
                 match self { $(Self::$kind(_) => <$path as Kind>::RESOURCE,)* }
             }
 
+            /// The object as a tree, to be encoded.
+            #[must_use]
+            pub fn to_tree(&self) -> object::Value {
+                match self { $(Self::$kind(object) => typed::Kind::to_tree(object.as_ref()),)* }
+            }
+
+            /// The object in a tree that says its kind; none if it is of no kind that planners know.
+            #[must_use]
+            pub fn from_tree(tree: &object::Value) -> Option<Self> {
+                match tree.str_at(&["kind"])? {
+                    $(stringify!($kind) => Some(Self::$kind(Arc::new(typed::Kind::from_tree(tree).ok()?))),)*
+                    _ => None,
+                }
+            }
+
             /// The metadata.
             #[must_use]
             pub fn meta(&self) -> &ObjectMeta {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, ToSpan};
 use plan::{Action, Index, Key, Kind, MetaPatch, Object, Part, Plan, Propagation, Refusal, Resource, Step, Target, View};
 use plan::{hash_of_debug, meta, safe_encode};
-use typed::api::core::v1::Pod;
+use typed::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use typed::meta::ObjectMeta;
 
 /// A fixed beginning of time for tests, plus some seconds.
@@ -44,6 +44,67 @@ impl Playhouse {
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self { now: Some(now), ..Self::default() }
+    }
+
+    /// A cluster of the objects in YAML documents separated by `---`.
+    #[must_use]
+    pub fn read(now: Timestamp, yaml: &str) -> Self {
+        let mut house = Self::at(now);
+        house.add_yaml(yaml);
+        house
+    }
+
+    /// Adds the objects in YAML documents separated by `---`. Documents that cannot be read fail the test.
+    pub fn add_yaml(&mut self, yaml: &str) {
+        for document in yaml.split("\n---\n").filter(|document| !document.trim().is_empty()) {
+            let tree = codec::yaml::parse(document.as_bytes()).unwrap_or_else(|problem| panic!("{problem}:\n{document}"));
+            let object = Object::from_tree(&tree).unwrap_or_else(|| panic!("no object of a known kind:\n{document}"));
+            self.insert(object);
+        }
+    }
+
+    /// Plays scheduler and kubelet: binds every waiting pod to the node it is pinned to (else to `node-0`), runs it, and
+    /// makes it ready now.
+    pub fn run_pods(&mut self) {
+        let now = meta::time(self.now.unwrap_or_else(|| at(0)));
+        let waiting = |pod: &Arc<Pod>| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            matches!(phase, None | Some("" | "Pending")) && !meta::is_deleting(&pod.metadata)
+        };
+        let all: Vec<Arc<Pod>> = self.all();
+        for pod in all.into_iter().filter(waiting) {
+            let node = pinned(&pod).unwrap_or_else(|| "node-0".to_owned());
+            self.change::<Pod>(meta::namespace(&pod.metadata), meta::name(&pod.metadata), |pod| {
+                pod.spec.get_or_insert_default().node_name.get_or_insert(node);
+                let status = pod.status.get_or_insert_default();
+                status.phase = Some("Running".to_owned());
+                status.conditions = Some(vec![PodCondition {
+                    type_: "Ready".to_owned(),
+                    status: "True".to_owned(),
+                    last_transition_time: Some(now.clone()),
+                    ..PodCondition::default()
+                }]);
+            });
+        }
+    }
+
+    /// Ends running pods with a phase, the first container with an exit code.
+    pub fn end_pods(&mut self, phase: &str, exit_code: i32, which: impl Fn(&Pod) -> bool) {
+        let now = meta::time(self.now.unwrap_or_else(|| at(0)));
+        let all: Vec<Arc<Pod>> = self.all();
+        for pod in all.into_iter().filter(|pod| which(pod)) {
+            self.change::<Pod>(meta::namespace(&pod.metadata), meta::name(&pod.metadata), |pod| {
+                let status = pod.status.get_or_insert_default();
+                status.phase = Some(phase.to_owned());
+                status.conditions = None;
+                let terminated = ContainerStateTerminated { exit_code, finished_at: Some(now.clone()), ..Default::default() };
+                status.container_statuses = Some(vec![ContainerStatus {
+                    name: "main".to_owned(),
+                    state: Some(ContainerState { terminated: Some(terminated), ..ContainerState::default() }),
+                    ..ContainerStatus::default()
+                }]);
+            });
+        }
     }
 
     /// Puts an object in place as if a client had created it; returns it as stored.
@@ -314,6 +375,12 @@ fn is_running_somewhere(pod: &Pod) -> bool {
     let bound = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).is_some_and(|node| !node.is_empty());
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
     bound && phase != "Succeeded" && phase != "Failed"
+}
+
+fn pinned(pod: &Pod) -> Option<String> {
+    let affinity = pod.spec.as_ref()?.affinity.as_ref()?.node_affinity.as_ref()?;
+    let terms = &affinity.required_during_scheduling_ignored_during_execution.as_ref()?.node_selector_terms;
+    terms.first()?.match_fields.as_ref()?.first()?.values.as_ref()?.first().cloned()
 }
 
 fn bump_generation(about: &mut ObjectMeta) {

@@ -73,7 +73,8 @@ pub(super) fn rescale(deployment: &Deployment, family: &Family) -> Sizes {
     let spec = deployment.spec.clone().unwrap_or_default();
     let wanted = spec.replicas.unwrap_or(1);
     if let Some(only) = active_or_latest(family) {
-        return if size(&only) == wanted { Vec::new() } else { vec![(only, wanted)] };
+        // Even at the right size: the annotation that says for which size may be out of date.
+        return vec![(only, wanted)];
     }
     if family.new.as_ref().is_some_and(|new| is_saturated(new, wanted)) {
         return family.old.iter().filter(|set| size(set) > 0).map(|set| (set.clone(), 0)).collect();
