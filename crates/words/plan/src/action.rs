@@ -38,13 +38,23 @@ pub struct Stage {
 pub struct Step {
     /// The write.
     pub action: Action,
-    /// An object that must still exist with this uid and not be under deletion, checked by a live read just before the
-    /// write. Without it, an owner that was deleted a moment ago could adopt orphans and take them to its grave.
-    pub guard: Option<Target>,
+    /// What must hold by a live read just before the write, because no precondition on the written object says it.
+    pub guards: Vec<Guard>,
     /// Said when it succeeded.
     pub done: Option<Event>,
     /// Said when it was refused.
     pub refused: Option<Event>,
+}
+
+/// A fact about another object than the written one, checked by a live read. If it does not hold the step is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The object exists with this uid and is not under deletion. Without it, an owner that was deleted a moment ago could
+    /// adopt orphans and take them to its grave.
+    Alive(Target),
+    /// No object of this name has this uid; with an empty uid: there is no object of this name. Without it, a cache that has
+    /// lost sight of an owner would cost its dependents their lives.
+    Gone(Target),
 }
 
 /// One write.
@@ -215,7 +225,14 @@ impl Step {
     /// A write about which nothing is said.
     #[must_use]
     pub fn of(action: Action) -> Self {
-        Self { action, guard: None, done: None, refused: None }
+        Self { action, guards: Vec::new(), done: None, refused: None }
+    }
+
+    /// Checks a fact before the write.
+    #[must_use]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        self.guards.push(guard);
+        self
     }
 
     /// Says something about `object` when the write succeeded.
@@ -282,6 +299,12 @@ impl Action {
 // === impl Target ===
 
 impl Target {
+    /// Whatever object has this name.
+    #[must_use]
+    pub fn named(resource: Resource, namespace: &str, name: &str) -> Self {
+        Self { resource, namespace: namespace.into(), name: name.into(), uid: CompactString::default(), resource_version: None }
+    }
+
     /// The object with this uid, in whatever revision.
     #[must_use]
     pub fn identity<K: Kind>(object: &K) -> Self {

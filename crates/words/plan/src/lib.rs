@@ -22,7 +22,7 @@ mod selector;
 mod taint;
 mod view;
 
-pub use action::{Action, MetaPatch, Part, Plan, Propagation, Refusal, Stage, Step, Target, slow_start};
+pub use action::{Action, Guard, MetaPatch, Part, Plan, Propagation, Refusal, Stage, Step, Target, slow_start};
 pub use event::{Event, EventType, Note, Say, reference};
 pub use hash::{fnv32a, hash_of_debug, safe_encode};
 pub use number::{percent_or_count, Rounding};

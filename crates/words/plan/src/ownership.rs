@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use typed::meta::{ObjectMeta, OwnerReference};
 
-use crate::{Kind, MetaPatch, Selector, Step, Target, View, meta};
+use crate::{Guard, Kind, MetaPatch, Selector, Step, Target, View, meta};
 
 /// The one owner reference with `controller: true`.
 #[must_use]
@@ -79,8 +79,8 @@ pub fn claim<O: Kind, T: Kind>(claim: &Claim<'_, O>, children: &dyn View<T>) -> 
         if meta::is_deleting(orphan.meta()) || !claim.selector.matches(orphan.meta().labels.as_ref()) {
             continue;
         }
-        let guard = Some(Target::identity(claim.owner));
-        claimed.steps.push(Step { guard, ..Step::of(adopt(claim, orphan.as_ref())) });
+        let guard = Guard::Alive(Target::identity(claim.owner));
+        claimed.steps.push(Step::of(adopt(claim, orphan.as_ref())).guarded(guard));
     }
     claimed
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
-use plan::{Action, Index, Key, Kind, MetaPatch, Object, Part, Plan, Propagation, Refusal, Resource, Step, Target, View};
+use plan::{Action, Guard, Index, Key, Kind, MetaPatch, Object, Part, Plan, Propagation, Refusal, Resource, Step, Target, View};
 use plan::{hash_of_debug, meta, safe_encode};
 use typed::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use typed::meta::ObjectMeta;
@@ -207,10 +207,21 @@ impl Playhouse {
     }
 
     fn guarded(&mut self, step: &Step) -> Result<String, Refused> {
-        if let Some(guard) = &step.guard {
-            let alive = self.find(guard).is_some_and(|object| !meta::is_deleting(object.meta()));
-            if !alive {
-                return Err(("NotFound", format!("{} {} is gone", guard.resource.kind, guard.name)));
+        for guard in &step.guards {
+            match guard {
+                Guard::Alive(target) => {
+                    let alive = self.find(target).is_some_and(|object| !meta::is_deleting(object.meta()));
+                    if !alive {
+                        return Err(("NotFound", format!("{} {} is gone", target.resource.kind, target.name)));
+                    }
+                }
+                Guard::Gone(target) => {
+                    let key = (target.resource.clone(), Key::new(&target.namespace, &target.name));
+                    let there = self.objects.get(&key);
+                    if there.is_some_and(|object| target.uid.is_empty() || meta::uid(object.meta()) == target.uid) {
+                        return Err(("Conflict", format!("{} {} exists", target.resource.kind, target.name)));
+                    }
+                }
             }
         }
         self.act(&step.action)
