@@ -45,7 +45,8 @@ pub(crate) fn publishes_not_ready(service: &Service) -> bool {
 /// The families that a Service serves, the primary one first.
 pub(crate) fn families(service: &Service) -> Vec<Family> {
     let named = service.spec.iter().flat_map(|spec| spec.ip_families.iter().flatten());
-    let families: Vec<Family> = named.filter_map(|name| Family::ALL.into_iter().find(|family| family.as_str() == name)).collect();
+    let families: Vec<Family> =
+        named.filter_map(|name| Family::ALL.into_iter().find(|family| family.as_str() == name)).collect();
     match Family::of(cluster_ip(service)) {
         _ if !families.is_empty() => families,
         Some(family) => vec![family],
@@ -64,7 +65,8 @@ pub(crate) fn is_candidate(pod: &Pod) -> bool {
 /// All addresses of a pod.
 pub(crate) fn addresses(pod: &Pod) -> Vec<&str> {
     let Some(status) = &pod.status else { return Vec::new() };
-    let all: Vec<&str> = status.pod_ips.iter().flatten().map(|one| one.ip.as_str()).filter(|ip| !ip.is_empty()).collect();
+    let all: Vec<&str> =
+        status.pod_ips.iter().flatten().map(|one| one.ip.as_str()).filter(|ip| !ip.is_empty()).collect();
     match &status.pod_ip {
         Some(only) if all.is_empty() && !only.is_empty() => vec![only],
         _ => all,

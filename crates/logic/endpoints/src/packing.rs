@@ -39,7 +39,8 @@ pub(crate) fn pack(mould: &Mould, family: Family, existing: Vec<Arc<EndpointSlic
     let mut steps = Vec::new();
     let empty_stays = |group: &Groups| group.len() == 1 && group.values().all(Vec::is_empty);
     let placeholder = empty_stays(&wanted);
-    if placeholder && let Some((ports, _)) = by_ports.iter().next().map(|(ports, slices)| (ports.clone(), slices.len())) {
+    if placeholder && let Some((ports, _)) = by_ports.iter().next().map(|(ports, slices)| (ports.clone(), slices.len()))
+    {
         // Any slice that is there already, emptied, does for a placeholder.
         wanted = Groups::from([(ports, Vec::new())]);
     }
@@ -73,7 +74,8 @@ fn pack_group(
         }
     }
     // A slice that somebody overfilled gives up what is too much.
-    let overflow = |(_, kept): &mut (Arc<EndpointSlice>, Vec<Endpoint>)| kept.split_off(kept.len().min(ENDPOINTS_PER_SLICE_MAX));
+    let overflow =
+        |(_, kept): &mut (Arc<EndpointSlice>, Vec<Endpoint>)| kept.split_off(kept.len().min(ENDPOINTS_PER_SLICE_MAX));
     let surplus: Vec<Endpoint> = touched.iter_mut().flat_map(overflow).collect();
     let mut fresh = wanted.into_values().chain(surplus).collect::<Vec<_>>().into_iter();
     for (_, kept) in &mut touched {
@@ -82,7 +84,9 @@ fn pack_group(
     // What fits into the fullest slice that can take all of it goes there, the rest into new slices.
     let left = fresh.len();
     untouched.sort_by_key(|(_, kept)| std::cmp::Reverse(kept.len()));
-    if left > 0 && let Some(place) = untouched.iter().position(|(_, kept)| kept.len() + left <= ENDPOINTS_PER_SLICE_MAX) {
+    if left > 0
+        && let Some(place) = untouched.iter().position(|(_, kept)| kept.len() + left <= ENDPOINTS_PER_SLICE_MAX)
+    {
         let (slice, mut kept) = untouched.remove(place);
         kept.extend(fresh.by_ref());
         touched.push((slice, kept));

@@ -37,7 +37,8 @@ pub struct World<'a> {
 pub fn plan(key: &Key, world: &World<'_>) -> Plan {
     let Some(service) = world.services.get(&key.namespace, &key.name) else { return Plan::nothing() };
     let Some(spec) = &service.spec else { return Plan::nothing() };
-    if spec.selector.is_none() || spec.type_.as_deref() == Some("ExternalName") || meta::is_deleting(&service.metadata) {
+    if spec.selector.is_none() || spec.type_.as_deref() == Some("ExternalName") || meta::is_deleting(&service.metadata)
+    {
         return Plan::nothing();
     }
     let selector = Selector::from_map(spec.selector.as_ref());
@@ -94,7 +95,11 @@ fn endpoint(pod: &Pod, service: &Service, family: Family, nodes: &dyn View<Node>
     let zone = node.as_ref().and_then(|node| meta::label(&node.metadata, ZONE)).map(str::to_owned);
     Some(Endpoint {
         addresses,
-        conditions: Some(EndpointConditions { ready: Some(ready), serving: Some(serving), terminating: Some(terminating) }),
+        conditions: Some(EndpointConditions {
+            ready: Some(ready),
+            serving: Some(serving),
+            terminating: Some(terminating),
+        }),
         deprecated_topology: None,
         hints: hints(service, ready, zone.as_deref(), node_name.as_deref()),
         hostname: backend::hostname(pod, service),

@@ -21,8 +21,7 @@ pub const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 /// More missed moments than this are worth a warning.
 const MISSED_MAX: i64 = 100;
 
-const UNSUPPORTED_ZONE: &str =
-    "is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details";
+const UNSUPPORTED_ZONE: &str = "is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details";
 
 /// What the CronJob controller sees.
 #[derive(Debug, Clone, Copy)]
@@ -141,14 +140,19 @@ impl Turn<'_> {
         if self.world.jobs.get(meta::namespace(&job.metadata), meta::name(&job.metadata)).is_some() {
             return;
         }
-        let active: Vec<_> = self.jobs.iter().filter(|job| job::ended(job).is_none() && scheduled_at(job).is_some()).cloned().collect();
+        let active: Vec<_> =
+            self.jobs.iter().filter(|job| job::ended(job).is_none() && scheduled_at(job).is_some()).cloned().collect();
         match spec.concurrency_policy.as_deref() {
             Some("Forbid") if !active.is_empty() => {
                 let words = "Not starting job because prior execution is running and concurrency policy is Forbid";
                 return self.plan.say(self.cron_job, Say::normal("JobAlreadyActive", words));
             }
             Some("Replace") => {
-                let steps = active.iter().filter(|job| !meta::is_deleting(&job.metadata)).map(|job| self.deletion(job)).collect();
+                let steps = active
+                    .iter()
+                    .filter(|job| !meta::is_deleting(&job.metadata))
+                    .map(|job| self.deletion(job))
+                    .collect();
                 self.plan.then(steps);
             }
             _ => {}
@@ -207,7 +211,8 @@ impl Turn<'_> {
         let pause = second.as_second() - first.as_second();
         let missed = (self.now.as_second() - first.as_second()) / pause.max(1) + 1;
         if missed > MISSED_MAX && self.cron_job.spec.starting_deadline_seconds.is_none() {
-            let words = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
+            let words =
+                "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
             self.plan.say(self.cron_job, Say::warning("TooManyMissedTimes", words));
         }
         // Two periods before now is early enough to find the last moment and late enough not to count through years.

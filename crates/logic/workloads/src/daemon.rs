@@ -71,8 +71,13 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
         return plan;
     }
     let collisions = set.status.as_ref().and_then(|status| status.collision_count);
-    let source =
-        Source { owner: set.as_ref(), selector: &selector, template: &spec.template, collisions, label: REVISION_LABEL };
+    let source = Source {
+        owner: set.as_ref(),
+        selector: &selector,
+        template: &spec.template,
+        collisions,
+        label: REVISION_LABEL,
+    };
     let history = history::look_up(&source, world.revisions);
     let newest = match history.next {
         Next::Ready(newest) => newest,
@@ -103,7 +108,9 @@ fn by_node(mine: Vec<Arc<Pod>>) -> BTreeMap<String, Vec<Arc<Pod>>> {
         }
     }
     for on_node in pods.values_mut() {
-        on_node.sort_by_key(|pod| (pods::node(pod).is_none(), meta::created(&pod.metadata), meta::name(&pod.metadata).to_owned()));
+        on_node.sort_by_key(|pod| {
+            (pods::node(pod).is_none(), meta::created(&pod.metadata), meta::name(&pod.metadata).to_owned())
+        });
     }
     pods
 }
@@ -156,7 +163,9 @@ impl Round<'_> {
         // Pods waiting for a node that is gone can never run; those that ran there are the pod garbage collector's.
         for (name, pods) in &self.pods {
             if !self.nodes.is_empty() && !self.nodes.iter().any(|(node, _)| meta::name(&node.metadata) == name) {
-                delete.extend(pods.iter().filter(|pod| pods::node(pod).is_none() && !meta::is_deleting(&pod.metadata)).cloned());
+                delete.extend(
+                    pods.iter().filter(|pod| pods::node(pod).is_none() && !meta::is_deleting(&pod.metadata)).cloned(),
+                );
             }
         }
         let busy = !create.is_empty() || !delete.is_empty();
@@ -212,7 +221,10 @@ impl Round<'_> {
         i32::try_from(count).unwrap_or(i32::MAX)
     }
 
-    fn share(&self, of: fn(&typed::api::apps::v1::RollingUpdateDaemonSet) -> Option<&typed::intstr::IntOrString>) -> Option<i32> {
+    fn share(
+        &self,
+        of: fn(&typed::api::apps::v1::RollingUpdateDaemonSet) -> Option<&typed::intstr::IntOrString>,
+    ) -> Option<i32> {
         let rolling = self.spec.update_strategy.as_ref()?.rolling_update.as_ref()?;
         percent_or_count(of(rolling)?, self.desired(), Rounding::Up)
     }
@@ -230,7 +242,11 @@ impl Round<'_> {
         let limit = self.share(|rolling| rolling.max_unavailable.as_ref()).unwrap_or(1).max(1);
         let (mut unavailable, mut broken, mut healthy) = (0, Vec::new(), Vec::new());
         for (name, pods) in self.pods.clone() {
-            if !self.nodes.iter().any(|(node, verdict)| *verdict != Verdict::Leave && meta::name(&node.metadata) == name) {
+            if !self
+                .nodes
+                .iter()
+                .any(|(node, verdict)| *verdict != Verdict::Leave && meta::name(&node.metadata) == name)
+            {
                 continue;
             }
             let alive: Vec<_> = pods.iter().filter(|pod| !meta::is_deleting(&pod.metadata)).cloned().collect();
@@ -255,7 +271,8 @@ impl Round<'_> {
     fn roll_surging(&mut self, limit: i32) {
         let (mut surging, mut urgent, mut patient) = (0, Vec::new(), Vec::new());
         for (name, pods) in self.pods.clone() {
-            if !self.nodes.iter().any(|(node, verdict)| *verdict == Verdict::Run && meta::name(&node.metadata) == name) {
+            if !self.nodes.iter().any(|(node, verdict)| *verdict == Verdict::Run && meta::name(&node.metadata) == name)
+            {
                 continue;
             }
             let alive = pods.iter().filter(|pod| !pods::is_terminal(pod));

@@ -57,7 +57,8 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
     if selector.is_everything() {
         return refuse_to_select_all(&deployment);
     }
-    let claimed = claim(&Claim { owner: deployment.as_ref(), selector: &selector, finalizer: None }, world.replica_sets);
+    let claimed =
+        claim(&Claim { owner: deployment.as_ref(), selector: &selector, finalizer: None }, world.replica_sets);
     let mut plan = Plan::default();
     if !claimed.steps.is_empty() {
         plan.then(claimed.steps);
@@ -187,8 +188,10 @@ impl Rollout<'_> {
             return true;
         }
         let revision = meta::annotation(&fresh.metadata, family::REVISION).unwrap_or_default().to_owned();
-        let mut step = Step::of(Action::create(fresh))
-            .refused(self.deployment, Say::refused("FailedCreate", format!("Failed to create new replica set \"{name}\": ")));
+        let mut step = Step::of(Action::create(fresh)).refused(
+            self.deployment,
+            Say::refused("FailedCreate", format!("Failed to create new replica set \"{name}\": ")),
+        );
         if size > 0 {
             let words = format!("Scaled up replica set {name} from 0 to {size}");
             step = step.done(self.deployment, Say::normal("ScalingReplicaSet", words));

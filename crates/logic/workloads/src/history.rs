@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use object::Value;
-use plan::{Action, Claim, Kind, Plan, Selector, Step, View, claim, controller_reference, hash_of_debug, meta, safe_encode};
-use typed::api::apps::v1::ControllerRevision;
+use plan::{
+    Action, Claim, Kind, Plan, Selector, Step, View, claim, controller_reference, hash_of_debug, meta, safe_encode,
+};
 use typed::Kind as _;
+use typed::api::apps::v1::ControllerRevision;
 use typed::api::core::v1::{PodTemplate, PodTemplateSpec};
 use typed::meta::ObjectMeta;
 
@@ -79,7 +81,9 @@ pub struct History {
 pub fn look_up<O: Kind>(source: &Source<'_, O>, view: &dyn View<ControllerRevision>) -> History {
     let claimed = claim(&Claim { owner: source.owner, selector: source.selector, finalizer: None }, view);
     let mut all = claimed.mine;
-    all.sort_by_key(|revision| (revision.revision, meta::created(&revision.metadata), meta::name(&revision.metadata).to_owned()));
+    all.sort_by_key(|revision| {
+        (revision.revision, meta::created(&revision.metadata), meta::name(&revision.metadata).to_owned())
+    });
     if !claimed.steps.is_empty() {
         let mut plan = Plan::default();
         plan.then(claimed.steps);
@@ -95,9 +99,8 @@ fn decide<O: Kind>(
     view: &dyn View<ControllerRevision>,
 ) -> Next {
     let number = all.last().map_or(1, |last| last.revision + 1);
-    let same = |revision: &&Arc<ControllerRevision>| {
-        restore(revision).is_some_and(|template| template == *source.template)
-    };
+    let same =
+        |revision: &&Arc<ControllerRevision>| restore(revision).is_some_and(|template| template == *source.template);
     let mut plan = Plan::default();
     if let Some(equal) = all.iter().rev().find(same) {
         if equal.revision + 1 == number {

@@ -107,9 +107,14 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
 #[must_use]
 pub fn plan_orphan(key: &Key, world: &World<'_>) -> Plan {
     let mut plan = Plan::default();
-    let Some(pod) = world.pods.get(&key.namespace, &key.name).filter(|pod| ledger::is_tracked(pod)) else { return plan };
+    let Some(pod) = world.pods.get(&key.namespace, &key.name).filter(|pod| ledger::is_tracked(pod)) else {
+        return plan;
+    };
     let cared_for = pace::job_of(&pod).is_some_and(|(job, uid)| {
-        world.jobs.get(&job.namespace, &job.name).is_some_and(|job| meta::uid(&job.metadata) == uid && ended(&job).is_none())
+        world
+            .jobs
+            .get(&job.namespace, &job.name)
+            .is_some_and(|job| meta::uid(&job.metadata) == uid && ended(&job).is_none())
     });
     if !cared_for {
         plan.then(vec![ledger::release(&pod)]);
@@ -204,7 +209,9 @@ impl Sync<'_> {
     }
 
     fn is_past_deadline(&mut self, status: &JobStatus) -> bool {
-        let (Some(seconds), Some(start)) = (self.spec.active_deadline_seconds, &status.start_time) else { return false };
+        let (Some(seconds), Some(start)) = (self.spec.active_deadline_seconds, &status.start_time) else {
+            return false;
+        };
         if self.spec.suspend == Some(true) {
             return false;
         }

@@ -26,7 +26,11 @@ pub enum Availability {
 /// The phase, `Pending` when nobody has said anything yet.
 #[must_use]
 pub fn phase(pod: &Pod) -> &str {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()).filter(|phase| !phase.is_empty()).unwrap_or("Pending")
+    pod.status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref())
+        .filter(|phase| !phase.is_empty())
+        .unwrap_or("Pending")
 }
 
 /// Whether it ended, well or badly.
@@ -62,7 +66,9 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// Whether it is ready, and for at least `min_ready_seconds`.
 #[must_use]
 pub fn availability(pod: &Pod, min_ready_seconds: i32, now: Timestamp) -> Availability {
-    let Some(ready) = condition(pod, "Ready").filter(|ready| ready.status == "True") else { return Availability::Unready };
+    let Some(ready) = condition(pod, "Ready").filter(|ready| ready.status == "True") else {
+        return Availability::Unready;
+    };
     if min_ready_seconds <= 0 {
         return Availability::Available;
     }
@@ -139,7 +145,9 @@ fn by_age(a: &Pod, since_a: Timestamp, b: &Pod, since_b: Timestamp, now: Timesta
     if since_a == since_b {
         return Ordering::Equal;
     }
-    let bucket = |since: Timestamp| u128::try_from(now.as_nanosecond() - since.as_nanosecond()).ok().and_then(u128::checked_ilog2);
+    let bucket = |since: Timestamp| {
+        u128::try_from(now.as_nanosecond() - since.as_nanosecond()).ok().and_then(u128::checked_ilog2)
+    };
     bucket(since_a).cmp(&bucket(since_b)).then_with(|| meta::uid(&a.metadata).cmp(meta::uid(&b.metadata)))
 }
 
@@ -147,9 +155,8 @@ fn restarts(pod: &Pod) -> i32 {
     let Some(status) = &pod.status else { return 0 };
     let containers = status.container_statuses.iter().flatten().map(|c| c.restart_count).max().unwrap_or_default();
     let sidecars = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
-    let is_sidecar = |name: &str| {
-        sidecars.clone().any(|c| c.name == name && c.restart_policy.as_deref() == Some("Always"))
-    };
+    let is_sidecar =
+        |name: &str| sidecars.clone().any(|c| c.name == name && c.restart_policy.as_deref() == Some("Always"));
     let init = status.init_container_statuses.iter().flatten().filter(|c| is_sidecar(&c.name)).map(|c| c.restart_count);
     containers.max(init.max().unwrap_or_default())
 }

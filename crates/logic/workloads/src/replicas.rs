@@ -9,7 +9,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use plan::{Action, Claim, Key, Kind, Plan, Refusal, Say, Selector, Stage, Step, View, claim, meta, slow_start};
 use typed::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
-use typed::api::core::v1::{Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus};
+use typed::api::core::v1::{
+    Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
+};
 
 use crate::nonzero;
 use crate::pods::{self, Availability};
@@ -232,17 +234,28 @@ impl Replicator for ReplicaSet {
             terminating: status.terminating_replicas,
             observed_generation: status.observed_generation,
             failure: failure.map(|c| {
-                (c.reason.clone().unwrap_or_default(), c.message.clone().unwrap_or_default(), c.last_transition_time.clone())
+                (
+                    c.reason.clone().unwrap_or_default(),
+                    c.message.clone().unwrap_or_default(),
+                    c.last_transition_time.clone(),
+                )
             }),
         }
     }
 
     fn set_counts(&mut self, counts: Counts) {
         let old = self.status.take().unwrap_or_default();
-        let mut conditions: Vec<_> = old.conditions.into_iter().flatten().filter(|c| c.type_ != "ReplicaFailure").collect();
+        let mut conditions: Vec<_> =
+            old.conditions.into_iter().flatten().filter(|c| c.type_ != "ReplicaFailure").collect();
         if let Some((reason, message, last_transition_time)) = counts.failure {
             let (type_, status) = ("ReplicaFailure".to_owned(), "True".to_owned());
-            conditions.push(ReplicaSetCondition { type_, status, reason: Some(reason), message: Some(message), last_transition_time });
+            conditions.push(ReplicaSetCondition {
+                type_,
+                status,
+                reason: Some(reason),
+                message: Some(message),
+                last_transition_time,
+            });
         }
         self.status = Some(ReplicaSetStatus {
             replicas: counts.replicas,
@@ -289,14 +302,19 @@ impl Replicator for ReplicationController {
             terminating: None,
             observed_generation: status.observed_generation,
             failure: failure.map(|c| {
-                (c.reason.clone().unwrap_or_default(), c.message.clone().unwrap_or_default(), c.last_transition_time.clone())
+                (
+                    c.reason.clone().unwrap_or_default(),
+                    c.message.clone().unwrap_or_default(),
+                    c.last_transition_time.clone(),
+                )
             }),
         }
     }
 
     fn set_counts(&mut self, counts: Counts) {
         let old = self.status.take().unwrap_or_default();
-        let mut conditions: Vec<_> = old.conditions.into_iter().flatten().filter(|c| c.type_ != "ReplicaFailure").collect();
+        let mut conditions: Vec<_> =
+            old.conditions.into_iter().flatten().filter(|c| c.type_ != "ReplicaFailure").collect();
         if let Some((reason, message, last_transition_time)) = counts.failure {
             conditions.push(ReplicationControllerCondition {
                 type_: "ReplicaFailure".to_owned(),

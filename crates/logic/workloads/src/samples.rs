@@ -89,7 +89,8 @@ pub(crate) fn replica_sets(house: &Playhouse, now: jiff::Timestamp) -> Vec<Plan>
 }
 
 pub(crate) fn stateful_sets(house: &Playhouse, now: jiff::Timestamp) -> Vec<Plan> {
-    let world = stateful::World { sets: house, revisions: house, pods: house, claims: house, max_unavailable_enabled: false };
+    let world =
+        stateful::World { sets: house, revisions: house, pods: house, claims: house, max_unavailable_enabled: false };
     each::<StatefulSet>(house, |key| stateful::plan(key, &world, now))
 }
 

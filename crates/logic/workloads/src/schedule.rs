@@ -150,7 +150,9 @@ impl Field {
         };
         let step = step.unwrap_or(1);
         match () {
-            () if first < self.first => Err(format!("beginning of range ({first}) below minimum ({}): {text}", self.first)),
+            () if first < self.first => {
+                Err(format!("beginning of range ({first}) below minimum ({}): {text}", self.first))
+            }
             () if last > self.last => Err(format!("end of range ({last}) above maximum ({}): {text}", self.last)),
             () if first > last => Err(format!("beginning of range ({first}) beyond end of range ({last}): {text}")),
             () if step == 0 => Err(format!("step of range should be a positive number: {text}")),

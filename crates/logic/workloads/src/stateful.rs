@@ -57,7 +57,9 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
     let claimed = claim(&Claim { owner: set.as_ref(), selector: &selector, finalizer: None }, world.pods);
     // Only pods that are named after the set are adopted.
     let is_member = |step: &Step| match &step.action {
-        Action::Patch { target, .. } => identity::parent_and_ordinal(&target.name).is_some_and(|(parent, _)| parent == key.name),
+        Action::Patch { target, .. } => {
+            identity::parent_and_ordinal(&target.name).is_some_and(|(parent, _)| parent == key.name)
+        }
         _ => true,
     };
     let steps: Vec<Step> = claimed.steps.into_iter().filter(is_member).collect();
@@ -67,7 +69,8 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
         return plan;
     }
     let collisions = set.status.as_ref().and_then(|status| status.collision_count);
-    let source = Source { owner: set.as_ref(), selector: &selector, template: &spec.template, collisions, label: HASH_LABEL };
+    let source =
+        Source { owner: set.as_ref(), selector: &selector, template: &spec.template, collisions, label: HASH_LABEL };
     let history = history::look_up(&source, world.revisions);
     let update = match history.next {
         Next::Ready(update) => update,
@@ -264,7 +267,8 @@ impl Walk<'_> {
 
     fn max_unavailable(&self) -> i32 {
         let rolling = self.spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
-        let wish = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).filter(|_| self.world.max_unavailable_enabled);
+        let wish =
+            rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).filter(|_| self.world.max_unavailable_enabled);
         wish.and_then(|wish| percent_or_count(wish, self.replicas(), Rounding::Down)).unwrap_or(1).max(1)
     }
 
@@ -301,7 +305,9 @@ impl Walk<'_> {
             observed_generation: self.set.metadata.generation,
             current_revision: Some(meta::name(&self.current.metadata).to_owned()),
             update_revision: Some(meta::name(&self.update.metadata).to_owned()),
-            collision_count: Some(self.set.status.as_ref().and_then(|status| status.collision_count).unwrap_or_default()),
+            collision_count: Some(
+                self.set.status.as_ref().and_then(|status| status.collision_count).unwrap_or_default(),
+            ),
             conditions: self.set.status.as_ref().and_then(|status| status.conditions.clone()),
             ..StatefulSetStatus::default()
         };

@@ -12,7 +12,9 @@ use crate::{cronjob, job};
 #[must_use]
 pub fn plan(key: &Key, jobs: &dyn View<Job>, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    let Some(job) = jobs.get(&key.namespace, &key.name).filter(|job| !meta::is_deleting(&job.metadata)) else { return plan };
+    let Some(job) = jobs.get(&key.namespace, &key.name).filter(|job| !meta::is_deleting(&job.metadata)) else {
+        return plan;
+    };
     let Some(seconds) = job.spec.as_ref().and_then(|spec| spec.ttl_seconds_after_finished) else { return plan };
     let Some(end) = job::ended(&job).and_then(|end| end.last_transition_time.as_ref()) else { return plan };
     let expires = end.0.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(end.0);

@@ -302,7 +302,13 @@ impl Target {
     /// Whatever object has this name.
     #[must_use]
     pub fn named(resource: Resource, namespace: &str, name: &str) -> Self {
-        Self { resource, namespace: namespace.into(), name: name.into(), uid: CompactString::default(), resource_version: None }
+        Self {
+            resource,
+            namespace: namespace.into(),
+            name: name.into(),
+            uid: CompactString::default(),
+            resource_version: None,
+        }
     }
 
     /// The object with this uid, in whatever revision.

@@ -25,7 +25,7 @@ mod view;
 pub use action::{Action, Guard, MetaPatch, Part, Plan, Propagation, Refusal, Stage, Step, Target, slow_start};
 pub use event::{Event, EventType, Note, Say, reference};
 pub use hash::{fnv32a, hash_of_debug, safe_encode};
-pub use number::{percent_or_count, Rounding};
+pub use number::{Rounding, percent_or_count};
 pub use object::{Kind, Object, Resource};
 pub use ownership::{Claim, Claimed, claim, controller_of, controller_reference, is_controlled_by, owner_reference};
 pub use selector::Selector;

@@ -98,9 +98,12 @@ fn adopt<O: Kind, T: Kind>(claim: &Claim<'_, O>, orphan: &T) -> crate::Action {
 }
 
 fn release<O: Kind, T: Kind>(claim: &Claim<'_, O>, child: &T, owner_uid: &str) -> crate::Action {
-    let owners = child.meta().owner_references.iter().flatten().filter(|owner| owner.uid != owner_uid).cloned().collect();
-    let finalizers =
-        claim.finalizer.filter(|f| meta::has_finalizer(child.meta(), f)).map(|f| meta::finalizers_without(child.meta(), f));
+    let owners =
+        child.meta().owner_references.iter().flatten().filter(|owner| owner.uid != owner_uid).cloned().collect();
+    let finalizers = claim
+        .finalizer
+        .filter(|f| meta::has_finalizer(child.meta(), f))
+        .map(|f| meta::finalizers_without(child.meta(), f));
     let patch = MetaPatch { owner_references: Some(owners), finalizers, ..MetaPatch::default() };
     crate::Action::Patch { target: Target::exactly(child), patch }
 }

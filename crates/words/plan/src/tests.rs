@@ -32,7 +32,11 @@ fn selectors_match_as_the_api_says() {
         ("Gt", &["1"], false, false),
     ] {
         let selector = Selector::new(&requirement(operator, values));
-        assert_eq!((selector.matches(Some(&front)), selector.matches(Some(&none))), (with, without), "{operator} {values:?}");
+        assert_eq!(
+            (selector.matches(Some(&front)), selector.matches(Some(&none))),
+            (with, without),
+            "{operator} {values:?}"
+        );
     }
     assert!(Selector::new(&LabelSelector::default()).matches(None), "the empty selector matches everything");
     assert!(!Selector::optional(None).matches(Some(&front)), "the absent selector matches nothing");
@@ -55,6 +59,7 @@ fn names_use_the_safe_alphabet() {
 #[test]
 fn batches_double() {
     let step = || Step::of(crate::Action::create(typed::api::core::v1::Pod::default()));
-    let sizes: Vec<usize> = slow_start((0..10).map(|_| step()).collect()).iter().map(|stage| stage.steps.len()).collect();
+    let sizes: Vec<usize> =
+        slow_start((0..10).map(|_| step()).collect()).iter().map(|stage| stage.steps.len()).collect();
     assert_eq!(sizes, [1, 2, 4, 3]);
 }

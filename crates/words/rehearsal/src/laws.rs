@@ -46,10 +46,15 @@ pub fn laws_hold(start: &Playhouse, now: Timestamp, actors: &[Actor<'_>]) -> Pla
     for plan in actors.iter().flat_map(|actor| actor(start, now)) {
         for stage in &plan.stages {
             for step in stage.steps.iter().filter(|step| matches!(step.action, Action::Update { .. })) {
-                let alone = Plan { stages: vec![plan::Stage { steps: vec![step.clone()], always: false }], ..Plan::default() };
+                let alone =
+                    Plan { stages: vec![plan::Stage { steps: vec![step.clone()], always: false }], ..Plan::default() };
                 let outcome = late.play(&alone);
                 let harmless = outcome.refusal.is_some() || outcome.writes == 0;
-                assert!(harmless || !changed_since(start, &house, &step.action), "a stale plan was accepted:\n{}", script(&alone));
+                assert!(
+                    harmless || !changed_since(start, &house, &step.action),
+                    "a stale plan was accepted:\n{}",
+                    script(&alone)
+                );
             }
         }
     }
@@ -59,7 +64,9 @@ pub fn laws_hold(start: &Playhouse, now: Timestamp, actors: &[Actor<'_>]) -> Pla
 fn changed_since(start: &Playhouse, rest: &Playhouse, action: &Action) -> bool {
     let Action::Update { object, .. } = action else { return false };
     let revision = |house: &Playhouse| {
-        house.objects().find(|o| o.resource() == object.resource() && plan::meta::uid(o.meta()) == plan::meta::uid(object.meta()))
+        house
+            .objects()
+            .find(|o| o.resource() == object.resource() && plan::meta::uid(o.meta()) == plan::meta::uid(object.meta()))
             .and_then(|o| o.meta().resource_version.clone())
     };
     revision(start) != revision(rest)

@@ -5,7 +5,10 @@ use plan::{Action, Object, Part, Plan, Propagation, Target, meta};
 /// The writes of a plan, one per line; stages are separated by `--`.
 #[must_use]
 pub fn script(plan: &Plan) -> String {
-    let stages = plan.stages.iter().map(|stage| stage.steps.iter().map(|step| line(&step.action)).collect::<Vec<_>>().join("\n"));
+    let stages = plan
+        .stages
+        .iter()
+        .map(|stage| stage.steps.iter().map(|step| line(&step.action)).collect::<Vec<_>>().join("\n"));
     stages.collect::<Vec<_>>().join("\n--\n")
 }
 

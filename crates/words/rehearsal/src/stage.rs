@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
-use plan::{Action, Guard, Index, Key, Kind, MetaPatch, Object, Part, Plan, Propagation, Refusal, Resource, Step, Target, View};
+use plan::{
+    Action, Guard, Index, Key, Kind, MetaPatch, Object, Part, Plan, Propagation, Refusal, Resource, Step, Target, View,
+};
 use plan::{hash_of_debug, meta, safe_encode};
 use typed::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use typed::meta::ObjectMeta;
@@ -57,7 +59,8 @@ impl Playhouse {
     /// Adds the objects in YAML documents separated by `---`. Documents that cannot be read fail the test.
     pub fn add_yaml(&mut self, yaml: &str) {
         for document in yaml.split("\n---\n").filter(|document| !document.trim().is_empty()) {
-            let tree = codec::yaml::parse(document.as_bytes()).unwrap_or_else(|problem| panic!("{problem}:\n{document}"));
+            let tree =
+                codec::yaml::parse(document.as_bytes()).unwrap_or_else(|problem| panic!("{problem}:\n{document}"));
             let object = Object::from_tree(&tree).unwrap_or_else(|| panic!("no object of a known kind:\n{document}"));
             self.insert(object);
         }
@@ -97,7 +100,8 @@ impl Playhouse {
                 let status = pod.status.get_or_insert_default();
                 status.phase = Some(phase.to_owned());
                 status.conditions = None;
-                let terminated = ContainerStateTerminated { exit_code, finished_at: Some(now.clone()), ..Default::default() };
+                let terminated =
+                    ContainerStateTerminated { exit_code, finished_at: Some(now.clone()), ..Default::default() };
                 status.container_statuses = Some(vec![ContainerStatus {
                     name: "main".to_owned(),
                     state: Some(ContainerState { terminated: Some(terminated), ..ContainerState::default() }),
@@ -245,7 +249,8 @@ impl Playhouse {
             Action::Patch { target, patch } => self.patch(target, patch),
             Action::Delete { target, propagation, grace_seconds } => self.remove(target, *propagation, *grace_seconds),
             Action::DeleteCollection { resource, namespace } => {
-                let inside = |object: &&Object| object.resource() == *resource && meta::namespace(object.meta()) == namespace;
+                let inside =
+                    |object: &&Object| object.resource() == *resource && meta::namespace(object.meta()) == namespace;
                 let targets: Vec<Target> = self.objects.values().filter(inside).map(target_of).collect();
                 for target in &targets {
                     self.remove(target, Propagation::Background, None)?;
@@ -277,7 +282,11 @@ impl Playhouse {
         self.revision += 1;
         object.meta_mut().resource_version = Some(self.revision.to_string());
         let key = (object.resource(), Key::new(meta::namespace(object.meta()), meta::name(object.meta())));
-        let finished = meta::is_deleting(object.meta()) && object.meta().finalizers.as_ref().is_none_or(Vec::is_empty);
+        let held = matches!(&object, Object::Namespace(namespace) if {
+            namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref()).is_some_and(|finalizers| !finalizers.is_empty())
+        });
+        let freed = object.meta().finalizers.as_ref().is_none_or(Vec::is_empty) && !held;
+        let finished = meta::is_deleting(object.meta()) && freed;
         if finished && !matches!(object, Object::Pod(_)) {
             self.objects.remove(&key);
         } else {
@@ -294,8 +303,13 @@ impl Playhouse {
         let key = (target.resource.clone(), Key::new(&target.namespace, &target.name));
         let Some(object) = self.objects.get(&key) else { return Ok(None) };
         let seen = (target.uid.as_str(), target.resource_version.as_deref());
-        let stale = meta::uid(object.meta()) != seen.0 || seen.1.is_some_and(|rv| object.meta().resource_version.as_deref() != Some(rv));
-        if stale { Err(("Conflict", format!("{} {} has changed", target.resource.kind, target.name))) } else { Ok(Some(object.clone())) }
+        let stale = meta::uid(object.meta()) != seen.0
+            || seen.1.is_some_and(|rv| object.meta().resource_version.as_deref() != Some(rv));
+        if stale {
+            Err(("Conflict", format!("{} {} has changed", target.resource.kind, target.name)))
+        } else {
+            Ok(Some(object.clone()))
+        }
     }
 
     fn update(&mut self, object: &Object, part: Part) -> Result<String, Refused> {

@@ -28,7 +28,8 @@ fn each_family_is_mirrored_until_told_otherwise() {
     let mut house = laws_hold(&Playhouse::read(at(0), CLUSTER), at(1), &[&actor]);
     let sizes = |house: &Playhouse| -> Vec<(String, usize)> {
         let slices: &dyn View<EndpointSlice> = house;
-        let mut all: Vec<_> = slices.all().iter().map(|s| (s.address_type.clone(), s.endpoints.iter().flatten().count())).collect();
+        let mut all: Vec<_> =
+            slices.all().iter().map(|s| (s.address_type.clone(), s.endpoints.iter().flatten().count())).collect();
         all.sort();
         all
     };

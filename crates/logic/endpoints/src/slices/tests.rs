@@ -110,7 +110,11 @@ fn a_thousand_pods_take_ten_slices_and_one_change_takes_one_write() {
     settle(&mut house, at(1), &[&actor]);
     house.add_yaml(&pod(1000));
     let plan = actor(&house, at(1)).remove(0);
-    assert!(script(&plan).starts_with("update EndpointSlice"), "a gap is filled before a slice is made: {}", script(&plan));
+    assert!(
+        script(&plan).starts_with("update EndpointSlice"),
+        "a gap is filled before a slice is made: {}",
+        script(&plan)
+    );
 }
 
 #[test]

@@ -37,7 +37,13 @@ fn step(house: &mut Playhouse, now: &str) -> usize {
 }
 
 fn finish(house: &mut Playhouse, kind: &str) {
-    let jobs: Vec<String> = { let all: &dyn View<Job> = house; all.all() }.iter().map(|job| meta::name(&job.metadata).to_owned()).collect();
+    let jobs: Vec<String> = {
+        let all: &dyn View<Job> = house;
+        all.all()
+    }
+    .iter()
+    .map(|job| meta::name(&job.metadata).to_owned())
+    .collect();
     for name in jobs {
         house.change::<Job>("default", &name, |job| {
             let condition = JobCondition { type_: kind.into(), status: "True".into(), ..JobCondition::default() };
@@ -86,7 +92,10 @@ fn history_is_trimmed_and_late_starts_are_skipped() {
         finish(&mut house, "Complete");
     }
     assert_eq!(step(&mut house, "00:16:00"), 1);
-    let mut house = Playhouse::read(time("00:00:10"), &CRON_JOB.replace("concurrencyPolicy", "startingDeadlineSeconds: 20\n  concurrencyPolicy"));
+    let mut house = Playhouse::read(
+        time("00:00:10"),
+        &CRON_JOB.replace("concurrencyPolicy", "startingDeadlineSeconds: 20\n  concurrencyPolicy"),
+    );
     assert_eq!(step(&mut house, "00:05:30"), 0);
     assert_eq!(step(&mut house, "00:10:10"), 1);
 }
@@ -95,8 +104,18 @@ fn history_is_trimmed_and_late_starts_are_skipped() {
 fn bad_schedules_and_zones_are_said() {
     let mut house = Playhouse::read(time("00:00:10"), &CRON_JOB.replace("*/5 * * * *", "*/5 * * *"));
     step(&mut house, "00:05:00");
-    assert_eq!(house.said[0], "Warning UnparseableSchedule unparseable schedule: \"*/5 * * *\" : expected exactly 5 fields, found 4: [*/5 * * *]");
-    let mut house = Playhouse::read(time("00:00:10"), &CRON_JOB.replace("concurrencyPolicy", "timeZone: Mars/Olympus\n  concurrencyPolicy"));
+    assert_eq!(
+        house.said[0],
+        "Warning UnparseableSchedule unparseable schedule: \"*/5 * * *\" : expected exactly 5 fields, found 4: [*/5 * * *]"
+    );
+    let mut house = Playhouse::read(
+        time("00:00:10"),
+        &CRON_JOB.replace("concurrencyPolicy", "timeZone: Mars/Olympus\n  concurrencyPolicy"),
+    );
     step(&mut house, "00:05:00");
-    assert!(house.said[0].starts_with("Warning UnknownTimeZone invalid timeZone: \"Mars/Olympus\" : "), "{:?}", house.said);
+    assert!(
+        house.said[0].starts_with("Warning UnknownTimeZone invalid timeZone: \"Mars/Olympus\" : "),
+        "{:?}",
+        house.said
+    );
 }

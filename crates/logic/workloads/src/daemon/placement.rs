@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use plan::{meta, untolerated};
 use typed::api::core::v1::{
-    Affinity, Node, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodTemplateSpec, Toleration,
+    Affinity, Node, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodTemplateSpec,
+    Toleration,
 };
 
 /// What a DaemonSet thinks of a node.
@@ -73,7 +74,8 @@ pub(super) fn target_node(pod: &Pod) -> Option<&str> {
     if let Some(node) = spec.node_name.as_deref().filter(|node| !node.is_empty()) {
         return Some(node);
     }
-    let required = spec.affinity.as_ref()?.node_affinity.as_ref()?.required_during_scheduling_ignored_during_execution.as_ref()?;
+    let required =
+        spec.affinity.as_ref()?.node_affinity.as_ref()?.required_during_scheduling_ignored_during_execution.as_ref()?;
     let mut fields = required.node_selector_terms.iter().flat_map(|term| term.match_fields.iter().flatten());
     let by_name = fields.find(|field| field.key == "metadata.name" && field.operator == "In")?;
     match by_name.values.as_deref() {
@@ -94,7 +96,8 @@ pub(super) fn pin(pod: &mut Pod, node: &str) {
     };
     let affinity: &mut Affinity = pod.spec.get_or_insert_default().affinity.get_or_insert_default();
     let on_nodes: &mut NodeAffinity = affinity.node_affinity.get_or_insert_default();
-    on_nodes.required_during_scheduling_ignored_during_execution = Some(NodeSelector { node_selector_terms: vec![by_name] });
+    on_nodes.required_during_scheduling_ignored_during_execution =
+        Some(NodeSelector { node_selector_terms: vec![by_name] });
 }
 
 fn fits_affinity(selector: &Option<BTreeMap<String, String>>, affinity: Option<&Affinity>, node: &Node) -> bool {

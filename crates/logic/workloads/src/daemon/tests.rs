@@ -74,7 +74,8 @@ fn updates_take_one_node_at_a_time() {
 
 #[test]
 fn a_surging_update_starts_the_new_pod_first() {
-    let mut house = cluster(&DAEMON_SET.replace("{maxSurge: 0, maxUnavailable: 1}", "{maxSurge: 1, maxUnavailable: 0}"));
+    let mut house =
+        cluster(&DAEMON_SET.replace("{maxSurge: 0, maxUnavailable: 1}", "{maxSurge: 1, maxUnavailable: 0}"));
     settle(&mut house, at(10), &[&daemon_sets]);
     house.run_pods();
     settle(&mut house, at(10), &[&daemon_sets]);

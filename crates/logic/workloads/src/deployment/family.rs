@@ -64,7 +64,8 @@ impl Family {
     pub(super) fn refreshed(&self, new: &ReplicaSet, deployment: &Deployment) -> Option<ReplicaSet> {
         let mut fresh = new.clone();
         let mut changed = annotate(&mut fresh.metadata, deployment, self.next_revision());
-        let min_ready = deployment.spec.as_ref().and_then(|spec| spec.min_ready_seconds).filter(|seconds| *seconds != 0);
+        let min_ready =
+            deployment.spec.as_ref().and_then(|spec| spec.min_ready_seconds).filter(|seconds| *seconds != 0);
         let spec = fresh.spec.get_or_insert_default();
         if spec.min_ready_seconds.filter(|seconds| *seconds != 0) != min_ready {
             spec.min_ready_seconds = min_ready;

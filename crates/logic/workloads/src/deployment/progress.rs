@@ -27,14 +27,14 @@ impl Rollout<'_> {
         };
         let replicas = of(|status| status.replicas);
         let available = of(|status| status.available_replicas.unwrap_or_default());
-        let terminating: Option<i32> = family
-            .all()
-            .map(|set| set.status.as_ref().map_or(Some(0), |status| status.terminating_replicas))
-            .sum();
+        let terminating: Option<i32> =
+            family.all().map(|set| set.status.as_ref().map_or(Some(0), |status| status.terminating_replicas)).sum();
         let mut status = DeploymentStatus {
             observed_generation: self.deployment.metadata.generation,
             replicas: nonzero(replicas),
-            updated_replicas: nonzero(family.new.iter().filter_map(|new| new.status.as_ref()).map(|s| s.replicas).sum()),
+            updated_replicas: nonzero(
+                family.new.iter().filter_map(|new| new.status.as_ref()).map(|s| s.replicas).sum(),
+            ),
             ready_replicas: nonzero(of(|status| status.ready_replicas.unwrap_or_default())),
             available_replicas: nonzero(available),
             unavailable_replicas: nonzero((family.total_size() - available).max(0)),
@@ -54,7 +54,12 @@ impl Rollout<'_> {
     /// Writes the status if it says anything new, and asks to look again when the progress deadline passes.
     pub(super) fn report(&mut self, kind: Kind) {
         let mut status = self.status();
-        let mut revision = self.family.new.as_ref().and_then(|new| meta::annotation(&new.metadata, family::REVISION)).map(str::to_owned);
+        let mut revision = self
+            .family
+            .new
+            .as_ref()
+            .and_then(|new| meta::annotation(&new.metadata, family::REVISION))
+            .map(str::to_owned);
         if let Some(pause) = pause_condition(self.deployment, self.now) {
             set(&mut status, pause);
         }
@@ -162,7 +167,11 @@ impl Rollout<'_> {
         };
         match self.family.all().find_map(failing) {
             Some(failure) => {
-                let words = (failure.status.as_str(), failure.reason.as_deref().unwrap_or_default(), failure.message.as_deref().unwrap_or_default());
+                let words = (
+                    failure.status.as_str(),
+                    failure.reason.as_deref().unwrap_or_default(),
+                    failure.message.as_deref().unwrap_or_default(),
+                );
                 let mut mirrored = condition("ReplicaFailure", words, self.now);
                 mirrored.last_transition_time = failure.last_transition_time.clone();
                 mirrored.last_update_time = failure.last_transition_time;

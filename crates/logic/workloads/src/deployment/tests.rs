@@ -129,10 +129,11 @@ fn growth_in_the_middle_of_a_rollout_is_shared() {
 
 #[test]
 fn recreate_waits_for_the_last_old_pod() {
-    let mut house = Playhouse::read(at(0), &DEPLOYMENT.replace(
-        "{type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}",
-        "{type: Recreate}",
-    ));
+    let mut house = Playhouse::read(
+        at(0),
+        &DEPLOYMENT
+            .replace("{type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}", "{type: Recreate}"),
+    );
     rest(&mut house, 10);
     image(&mut house, "web:2");
     settle(&mut house, at(20), &[&samples::deployments, &samples::replica_sets]);

@@ -84,7 +84,8 @@ pub(super) fn recorded_failures(pod: &Pod) -> i32 {
 impl Ledger {
     pub(super) fn open(job: &Job, spec: &JobSpec, mine: &[Arc<Pod>]) -> Self {
         let status = job.status.clone().unwrap_or_default();
-        let parse = |text: Option<&String>| text.map(|text| Indexes::parse(text, completions(spec))).unwrap_or_default();
+        let parse =
+            |text: Option<&String>| text.map(|text| Indexes::parse(text, completions(spec))).unwrap_or_default();
         let mut ledger = Self {
             completed: parse(status.completed_indexes.as_ref()),
             lost: parse(status.failed_indexes.as_ref()),
@@ -93,7 +94,8 @@ impl Ledger {
             ..Self::default()
         };
         let known = status.uncounted_terminated_pods.unwrap_or_default();
-        let tracked: BTreeSet<&str> = mine.iter().filter(|pod| is_tracked(pod)).map(|pod| meta::uid(&pod.metadata)).collect();
+        let tracked: BTreeSet<&str> =
+            mine.iter().filter(|pod| is_tracked(pod)).map(|pod| meta::uid(&pod.metadata)).collect();
         let split = |uids: Option<Vec<String>>| -> (Vec<String>, Vec<String>) {
             uids.unwrap_or_default().into_iter().partition(|uid| tracked.contains(uid.as_str()))
         };
@@ -118,7 +120,8 @@ impl Ledger {
         let (uid, index) = (meta::uid(&pod.metadata).to_owned(), index_of(spec, pod));
         if let (End::Failed, Some(index)) = (&end, index) {
             let newer = self.last_failed.get(&index).is_none_or(|last| {
-                (recorded_failures(last), meta::created(&last.metadata)) <= (recorded_failures(pod), meta::created(&pod.metadata))
+                (recorded_failures(last), meta::created(&last.metadata))
+                    <= (recorded_failures(pod), meta::created(&pod.metadata))
             });
             if newer {
                 self.last_failed.insert(index, pod.clone());
@@ -169,7 +172,11 @@ impl Ledger {
     }
 
     pub(super) fn succeeded(&self, spec: &JobSpec) -> i32 {
-        if is_indexed(spec) { self.completed.total() } else { self.counted_succeeded + count(&self.uncounted.succeeded) }
+        if is_indexed(spec) {
+            self.completed.total()
+        } else {
+            self.counted_succeeded + count(&self.uncounted.succeeded)
+        }
     }
 
     pub(super) fn failed(&self) -> i32 {
@@ -204,8 +211,10 @@ impl Ledger {
             status.failed_indexes = Some(self.lost.to_string()).filter(|text| !text.is_empty());
         }
         let some = |list: &Option<Vec<String>>| list.clone().filter(|list| !list.is_empty());
-        status.uncounted_terminated_pods =
-            Some(UncountedTerminatedPods { succeeded: some(&self.uncounted.succeeded), failed: some(&self.uncounted.failed) });
+        status.uncounted_terminated_pods = Some(UncountedTerminatedPods {
+            succeeded: some(&self.uncounted.succeeded),
+            failed: some(&self.uncounted.failed),
+        });
     }
 
     /// Takes the finalizers from all pods whose end is in the books.

@@ -92,7 +92,8 @@ impl Sync<'_> {
 
     /// The lowest indexes that are neither done nor lost nor running nor pausing.
     fn pending_indexes(&mut self, limit: usize) -> Vec<u32> {
-        let waits = |pod: &&Arc<Pod>| !pods::is_terminal(pod) && (pods::is_active(pod) || replaces_only_failed(self.spec));
+        let waits =
+            |pod: &&Arc<Pod>| !pods::is_terminal(pod) && (pods::is_active(pod) || replaces_only_failed(self.spec));
         let busy: BTreeSet<u32> = self.mine.iter().filter(waits).filter_map(|pod| index_of(self.spec, pod)).collect();
         let mut pending = Vec::new();
         for index in 0..completions(self.spec) {
@@ -116,8 +117,11 @@ impl Sync<'_> {
         let ended = |phase: &'static str| self.mine.iter().filter(move |pod| pods::phase(pod) == phase);
         let last_success = ended("Succeeded").filter_map(|pod| finished_at(pod)).max();
         let counts = |pod: &&Arc<Pod>| meaning(self.spec, pod) != Meaning::Ignored;
-        let failures: Vec<Timestamp> =
-            ended("Failed").filter(counts).filter_map(|pod| finished_at(pod)).filter(|at| Some(*at) > last_success).collect();
+        let failures: Vec<Timestamp> = ended("Failed")
+            .filter(counts)
+            .filter_map(|pod| finished_at(pod))
+            .filter(|at| Some(*at) > last_success)
+            .collect();
         let Some(last) = failures.iter().max().copied() else { return false };
         self.wait_until(last, failures.len())
     }
@@ -182,9 +186,14 @@ fn index_variable() -> EnvVar {
 /// When the last container ended; for a pod that never had any, when it was found not ready or deleted.
 fn finished_at(pod: &Pod) -> Option<Timestamp> {
     let status = pod.status.as_ref()?;
-    let ends = status.container_statuses.iter().flatten().filter_map(|c| c.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
+    let ends = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .filter_map(|c| c.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
     let by_container = ends.map(|end| end.0).max();
-    let by_condition = || pods::condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref()).map(|at| at.0);
+    let by_condition =
+        || pods::condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref()).map(|at| at.0);
     let by_deletion = || pod.metadata.deletion_timestamp.as_ref().map(|at| at.0);
     by_container.or_else(by_condition).or_else(by_deletion).or_else(|| Some(meta::created(&pod.metadata)))
 }

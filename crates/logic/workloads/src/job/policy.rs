@@ -42,15 +42,19 @@ fn matched(rule: &PodFailurePolicyRule, pod: &Pod) -> Option<String> {
     let place = format!("{}/{}", meta::namespace(&pod.metadata), meta::name(&pod.metadata));
     let status = pod.status.as_ref()?;
     if let Some(wanted) = &rule.on_exit_codes {
-        let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+        let containers =
+            status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
         let named = containers.filter(|c| wanted.container_name.as_ref().is_none_or(|name| *name == c.name));
-        let failed = |c: &ContainerStatus| c.state.as_ref()?.terminated.as_ref().map(|end| end.exit_code).filter(|code| *code != 0);
+        let failed = |c: &ContainerStatus| {
+            c.state.as_ref()?.terminated.as_ref().map(|end| end.exit_code).filter(|code| *code != 0)
+        };
         let mut failures = named.filter_map(|c| Some((c.name.clone(), failed(c)?)));
         let (name, code) = failures.find(|(_, code)| wanted.values.contains(code) == (wanted.operator == "In"))?;
         return Some(format!("Container {name} for pod {place} failed with exit code {code}"));
     }
     let wanted = rule.on_pod_conditions.iter().flatten();
-    let stands = |kind: &str, value: &str| pods::condition(pod, kind).is_some_and(|condition| condition.status == value);
+    let stands =
+        |kind: &str, value: &str| pods::condition(pod, kind).is_some_and(|condition| condition.status == value);
     let mut met = wanted.filter(|pattern| stands(&pattern.type_, pattern.status.as_deref().unwrap_or("True")));
     met.next().map(|pattern| format!("Pod {place} has condition {}", pattern.type_))
 }

@@ -63,7 +63,13 @@ fn every_end_is_counted_once_even_when_the_pods_vanish() {
     // The first plan notes the ends and releases the pods; then the pods are removed before they are numbers.
     let plan = jobs(&house, at(2)).remove(0);
     house.play(&plan);
-    let pods: Vec<String> = { let all: &dyn View<Pod> = &house; all.all() }.iter().map(|pod| meta::name(&pod.metadata).to_owned()).collect();
+    let pods: Vec<String> = {
+        let all: &dyn View<Pod> = &house;
+        all.all()
+    }
+    .iter()
+    .map(|pod| meta::name(&pod.metadata).to_owned())
+    .collect();
     assert_eq!(pods.len(), 3);
     for name in pods {
         if !meta::has_finalizer(&house.expect::<Pod>("default", &name).metadata, TRACKING) {
@@ -94,11 +100,15 @@ fn failures_pause_and_then_end_the_job() {
 
 #[test]
 fn an_indexed_job_gives_each_index_its_own_limit() {
-    let text = JOB.replace("NonIndexed", "Indexed").replace("backoffLimit: 2", "backoffLimit: 100\n  backoffLimitPerIndex: 1\n  maxFailedIndexes: 2");
+    let text = JOB
+        .replace("NonIndexed", "Indexed")
+        .replace("backoffLimit: 2", "backoffLimit: 100\n  backoffLimitPerIndex: 1\n  maxFailedIndexes: 2");
     let mut house = Playhouse::read(at(0), &text);
     step(&mut house, 1);
     assert_eq!(active(&house), ["0", "1"]);
-    let of = |index: &'static str| move |pod: &Pod| pods::is_active(pod) && meta::annotation(&pod.metadata, INDEX) == Some(index);
+    let of = |index: &'static str| {
+        move |pod: &Pod| pods::is_active(pod) && meta::annotation(&pod.metadata, INDEX) == Some(index)
+    };
     house.end_pods("Failed", 1, of("0"));
     house.end_pods("Succeeded", 0, of("1"));
     step(&mut house, 2);
@@ -121,15 +131,29 @@ fn the_failure_policy_ends_the_job_or_looks_away() {
     let mut house = Playhouse::read(at(0), &JOB.replace("backoffLimit: 2", policy));
     step(&mut house, 1);
     house.end_pods("Failed", 137, pods::is_active);
-    let all: Vec<String> = { let all: &dyn View<Pod> = &house; all.all() }.iter().map(|pod| meta::name(&pod.metadata).to_owned()).collect();
+    let all: Vec<String> = {
+        let all: &dyn View<Pod> = &house;
+        all.all()
+    }
+    .iter()
+    .map(|pod| meta::name(&pod.metadata).to_owned())
+    .collect();
     for name in &all {
         house.change::<Pod>("default", name, |pod| {
-            let condition = typed::api::core::v1::PodCondition { type_: "DisruptionTarget".into(), status: "True".into(), ..Default::default() };
+            let condition = typed::api::core::v1::PodCondition {
+                type_: "DisruptionTarget".into(),
+                status: "True".into(),
+                ..Default::default()
+            };
             pod.status.as_mut().unwrap().conditions = Some(vec![condition]);
         });
     }
     step(&mut house, 2);
-    assert_eq!((status(&house).failed, active(&house).len()), (None, 2), "evicted pods do not count and are replaced at once");
+    assert_eq!(
+        (status(&house).failed, active(&house).len()),
+        (None, 2),
+        "evicted pods do not count and are replaced at once"
+    );
     house.end_pods("Failed", 42, pods::is_active);
     step(&mut house, 3);
     assert_eq!(verdict(&house).last(), Some(&("Failed".to_owned(), "PodFailurePolicy".to_owned())));
@@ -156,7 +180,15 @@ fn suspending_stops_the_pods_and_resuming_starts_them() {
 
 #[test]
 fn index_sets_read_and_write_as_the_api_does() {
-    for (text, written, total) in [("", "", 0), ("0", "0", 1), ("1,2", "1,2", 2), ("1-3,5,7-9", "1-3,5,7-9", 7), ("5,1-3,4", "1-5", 5), ("1-99", "1-9", 9), ("x,3", "3", 1)] {
+    for (text, written, total) in [
+        ("", "", 0),
+        ("0", "0", 1),
+        ("1,2", "1,2", 2),
+        ("1-3,5,7-9", "1-3,5,7-9", 7),
+        ("5,1-3,4", "1-5", 5),
+        ("1-99", "1-9", 9),
+        ("x,3", "3", 1),
+    ] {
         let set = Indexes::parse(text, 10);
         assert_eq!((set.to_string(), set.total()), (written.to_owned(), total), "{text}");
     }

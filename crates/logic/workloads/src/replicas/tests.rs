@@ -70,7 +70,11 @@ fn orphans_are_adopted_and_strangers_released() {
     house.change::<Pod>("default", "lost", |pod| pod.metadata.labels = None);
     assert_eq!(script(&plan(&house)), "patch Pod lost owners=[]");
     house.delete::<ReplicaSet>("default", "web", Propagation::Foreground);
-    assert_eq!(script(&plan(&house)), "update ReplicaSet web status", "a set on its way out neither adopts nor makes nor releases");
+    assert_eq!(
+        script(&plan(&house)),
+        "update ReplicaSet web status",
+        "a set on its way out neither adopts nor makes nor releases"
+    );
 }
 
 #[test]
@@ -87,7 +91,10 @@ fn a_refusal_stands_in_the_status_until_it_is_overcome() {
     failed.play(&plan_replica_set(&Key::new("default", "web"), &world, at(100)));
     let failure = |house: &Playhouse| house.expect::<ReplicaSet>("default", "web").status.clone().unwrap().conditions;
     let conditions = failure(&failed).expect("a condition");
-    assert_eq!((conditions[0].reason.as_deref(), conditions[0].message.as_deref()), (Some("FailedCreate"), Some("exceeded quota")));
+    assert_eq!(
+        (conditions[0].reason.as_deref(), conditions[0].message.as_deref()),
+        (Some("FailedCreate"), Some("exceeded quota"))
+    );
     settle(&mut failed, at(100), &[&samples::replica_sets]);
     assert_eq!(failure(&failed), None);
 }

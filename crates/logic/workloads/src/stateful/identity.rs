@@ -84,7 +84,8 @@ impl<'a> Claims<'a> {
     pub(super) fn are_stale(&self, view: &dyn View<PersistentVolumeClaim>, pod_uid: Option<&str>) -> bool {
         let earlier = |claim: &PersistentVolumeClaim| {
             let mut owners = claim.metadata.owner_references.iter().flatten();
-            owners.any(|owner| owner.kind == "Pod" && owner.name == self.pod_name && Some(owner.uid.as_str()) != pod_uid)
+            owners
+                .any(|owner| owner.kind == "Pod" && owner.name == self.pod_name && Some(owner.uid.as_str()) != pod_uid)
         };
         self.found(view).iter().any(|claim| meta::is_deleting(&claim.metadata) || earlier(claim))
     }
@@ -95,9 +96,12 @@ impl<'a> Claims<'a> {
         let absent = self.wanted.iter().filter(|(_, claim)| view.get(namespace, meta::name(&claim.metadata)).is_none());
         let create = |(_, claim): &(String, PersistentVolumeClaim)| {
             let (name, pod) = (meta::name(&claim.metadata), &self.pod_name);
-            let done = Say::normal("SuccessfulCreate", format!("create Claim {name} Pod {pod} in StatefulSet {set} success"));
-            let refused =
-                Say::refused("FailedCreate", format!("create Claim {name} for Pod {pod} in StatefulSet {set} failed error: "));
+            let done =
+                Say::normal("SuccessfulCreate", format!("create Claim {name} Pod {pod} in StatefulSet {set} success"));
+            let refused = Say::refused(
+                "FailedCreate",
+                format!("create Claim {name} for Pod {pod} in StatefulSet {set} failed error: "),
+            );
             Step::of(Action::create(claim.clone())).done(self.set, done).refused(self.set, refused)
         };
         absent.map(create).collect()
@@ -110,13 +114,15 @@ impl<'a> Claims<'a> {
         let mut steps = Vec::new();
         for claim in self.found(view) {
             let (set_uid, pod_uid) = (meta::uid(&self.set.metadata), meta::uid(&pod.metadata));
-            let foreign = controller_of(&claim.metadata).is_some_and(|owner| owner.uid != set_uid && owner.uid != pod_uid);
+            let foreign =
+                controller_of(&claim.metadata).is_some_and(|owner| owner.uid != set_uid && owner.uid != pod_uid);
             let before = claim.metadata.owner_references.clone().unwrap_or_default();
             let has = |uid: &str| before.iter().any(|owner| owner.uid == uid);
             if foreign || (has(set_uid) == set_owns && has(pod_uid) == pod_owns) {
                 continue;
             }
-            let mut after: Vec<_> = before.into_iter().filter(|owner| owner.uid != set_uid && owner.uid != pod_uid).collect();
+            let mut after: Vec<_> =
+                before.into_iter().filter(|owner| owner.uid != set_uid && owner.uid != pod_uid).collect();
             after.extend(set_owns.then(|| controller_reference(self.set)));
             after.extend(pod_owns.then(|| controller_reference(pod)));
             let patch = MetaPatch { owner_references: Some(after), ..MetaPatch::default() };
@@ -135,7 +141,8 @@ impl<'a> Claims<'a> {
             }),
             ..Volume::default()
         });
-        let others = others.into_iter().flatten().filter(|volume| self.wanted.iter().all(|(name, _)| *name != volume.name));
+        let others =
+            others.into_iter().flatten().filter(|volume| self.wanted.iter().all(|(name, _)| *name != volume.name));
         mine.chain(others).collect()
     }
 }

@@ -80,7 +80,8 @@ fn updates_respect_the_partition() {
     rest(&mut house);
     assert_eq!(images(&house), ["db:1", "db:1", "db:2"], "below the partition the old revision is restored");
     house.change::<StatefulSet>("default", "db", |set| {
-        set.spec.as_mut().unwrap().update_strategy.as_mut().unwrap().rolling_update.as_mut().unwrap().partition = Some(0);
+        set.spec.as_mut().unwrap().update_strategy.as_mut().unwrap().rolling_update.as_mut().unwrap().partition =
+            Some(0);
     });
     rest(&mut house);
     assert_eq!(images(&house), ["db:2", "db:2", "db:2"]);
