@@ -152,3 +152,17 @@ pub(crate) const HEADLESS: &str = "service.kubernetes.io/headless";
 pub(crate) fn index_value(service: &Service) -> String {
     format!("{}/{}", meta::namespace(&service.metadata), meta::name(&service.metadata))
 }
+
+/// The annotation by which proxies measure how long a change took to reach them.
+pub(crate) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// The last change among a Service and its pods that endpoints follow: creation, or a turn of readiness.
+pub(crate) fn last_change<'a>(service: &Service, pods: impl IntoIterator<Item = &'a Pod>) -> String {
+    let turned = |pod: &'a Pod| {
+        let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+        ready.and_then(|ready| ready.last_transition_time.as_ref()).map(|at| at.0)
+    };
+    let last = pods.into_iter().filter_map(turned).max();
+    meta::time(last.unwrap_or_default().max(meta::created(&service.metadata))).0.to_string()
+}

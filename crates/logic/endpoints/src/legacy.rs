@@ -62,10 +62,16 @@ pub fn plan(key: &Key, world: &World<'_>) -> Plan {
         true => drop(meta::set_annotation(&mut wanted.metadata, OVER_CAPACITY, "truncated")),
         false => drop(wanted.metadata.annotations.as_mut().map(|annotations| annotations.remove(OVER_CAPACITY))),
     }
+    if existing.as_deref() == Some(&wanted) {
+        return plan;
+    }
+    let selector = Selector::from_map(spec.selector.as_ref());
+    let pods = world.pods.within(&key.namespace);
+    let mine = pods.iter().map(AsRef::as_ref).filter(|pod: &&Pod| selector.matches(pod.metadata.labels.as_ref()));
+    meta::set_annotation(&mut wanted.metadata, backend::LAST_CHANGE, &backend::last_change(&service, mine));
     match existing {
         None => plan.then_do(Action::create(wanted)),
-        Some(old) if *old != wanted => plan.then_do(Action::update(wanted)),
-        Some(_) => {}
+        Some(_) => plan.then_do(Action::update(wanted)),
     }
     plan
 }

@@ -7,7 +7,7 @@
 //! | `slices.rs`, `legacy.rs`, `mirror.rs` | the three planners |
 //!
 //! It deliberately does not implement zone hints by CPU share (`service.kubernetes.io/topology-mode: Auto`): such Services get
-//! slices without hints, which every proxy treats as "all endpoints". It writes no last-change-trigger-time either.
+//! slices without hints, which every proxy treats as "all endpoints".
 //!
 //! Invariant: a node that is not in view costs an endpoint its zone, never its life.
 

@@ -18,7 +18,8 @@ pub(crate) type Groups = BTreeMap<Vec<Port>, Vec<Endpoint>>;
 
 /// What slices of one owner look like.
 pub(crate) struct Mould {
-    /// Labels, owner, namespace and name prefix of new slices. Labels are kept on old ones, too.
+    /// Labels, annotations, owner, namespace and name prefix of new slices. Labels are kept on old ones, too; annotations
+    /// are renewed when an old one is written for another reason.
     pub(crate) metadata: ObjectMeta,
     /// Whether a family without endpoints keeps one empty slice.
     pub(crate) placeholder: bool,
@@ -123,6 +124,9 @@ fn identity(endpoint: &Endpoint) -> Vec<String> {
 fn remade(mould: &Mould, slice: &EndpointSlice, endpoints: Vec<Endpoint>) -> EndpointSlice {
     let mut remade = slice.clone();
     remade.metadata.labels.clone_from(&mould.metadata.labels);
+    for (key, value) in mould.metadata.annotations.iter().flatten() {
+        plan::meta::set_annotation(&mut remade.metadata, key, value);
+    }
     remade.endpoints = Some(endpoints);
     remade
 }

@@ -44,7 +44,9 @@ pub fn plan(key: &Key, world: &World<'_>) -> Plan {
     let selector = Selector::from_map(spec.selector.as_ref());
     let members = |pod: &Arc<Pod>| selector.matches(pod.metadata.labels.as_ref()) && backend::is_candidate(pod);
     let pods: Vec<Arc<Pod>> = world.pods.within(&key.namespace).into_iter().filter(members).collect();
-    let mould = mould(&service);
+    let mut mould = mould(&service);
+    let changed = backend::last_change(&service, pods.iter().map(AsRef::as_ref));
+    meta::set_annotation(&mut mould.metadata, backend::LAST_CHANGE, &changed);
     let mut existing: BTreeMap<&str, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
     let slices = world.slices.by(Index::Service, &backend::index_value(&service));
     for slice in slices.iter().filter(|slice| is_ours(slice)) {

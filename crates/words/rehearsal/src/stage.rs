@@ -111,6 +111,12 @@ impl Playhouse {
         }
     }
 
+    /// How many writes have changed something since the beginning, clients' and tests' own included.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Puts an object in place as if a client had created it; returns it as stored.
     pub fn add<K: Kind>(&mut self, object: K) -> Arc<K> {
         let key = self.insert(Arc::new(object).erase());

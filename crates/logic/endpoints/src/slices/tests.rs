@@ -65,6 +65,7 @@ fn a_ready_pod_is_an_endpoint() {
     let slice = &slices.all()[0];
     assert_eq!(meta::label(&slice.metadata, "tier"), Some("front"));
     assert_eq!(meta::label(&slice.metadata, "kubernetes.io/service-name"), Some("web"));
+    assert_eq!(meta::annotation(&slice.metadata, crate::backend::LAST_CHANGE), Some(at(0).to_string().as_str()));
     let port = &slice.ports.as_ref().unwrap()[0];
     assert_eq!((port.name.as_deref(), port.port), (Some("http"), Some(8080)));
     let endpoint = &slice.endpoints.as_ref().unwrap()[0];

@@ -155,3 +155,15 @@ fn a_taken_name_is_counted_as_a_collision() {
     let deployment = house.expect::<Deployment>("default", "web");
     assert_eq!(deployment.status.as_ref().and_then(|status| status.collision_count), Some(1));
 }
+
+#[test]
+fn a_thousand_pods_cost_a_thousand_writes_and_a_few() {
+    let mut house = Playhouse::read(at(0), &DEPLOYMENT.replace("replicas: 4", "replicas: 1000"));
+    settle(&mut house, at(10), &[&samples::deployments, &samples::replica_sets]);
+    let writes = house.revision();
+    assert!(writes <= 1000 + 12, "{writes} writes");
+    house.run_pods();
+    let before = house.revision();
+    settle(&mut house, at(20), &[&samples::deployments, &samples::replica_sets]);
+    assert!(house.revision() - before <= 3, "one status each");
+}

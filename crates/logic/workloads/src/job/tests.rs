@@ -194,3 +194,18 @@ fn index_sets_read_and_write_as_the_api_does() {
     }
     assert_eq!(Indexes::parse("0-4", 10).common(&Indexes::parse("3-6,0", 10)), 3);
 }
+
+#[test]
+fn a_completion_costs_two_writes_of_pods_and_a_share_of_the_status() {
+    let mut house = Playhouse::read(at(0), &JOB.replace("parallelism: 2", "parallelism: 20").replace("completions: 3", "completions: 100"));
+    for second in 1..20 {
+        step(&mut house, second);
+        let (before, running) = (house.revision(), active(&house).len());
+        house.end_pods("Succeeded", 0, pods::is_active);
+        assert_eq!(house.revision() - before, running as u64, "ends are the kubelet's writes");
+    }
+    assert_eq!(status(&house).succeeded, Some(100));
+    let kubelet = 100;
+    let writes = house.revision() - kubelet;
+    assert!(writes <= 200 + 3 * 6, "{writes} writes");
+}
