@@ -29,3 +29,6 @@ fn nonzero(count: i32) -> Option<i32> {
 
 #[cfg(test)]
 mod samples;
+
+#[cfg(test)]
+mod storms;

@@ -6,10 +6,12 @@
 //!
 //! Invariant: the same sequence of calls gives the same objects, names and uids, so a failing test fails every time.
 
+mod dice;
 mod laws;
 mod script;
 mod stage;
 
+pub use dice::Dice;
 pub use laws::{Actor, laws_hold, settle};
 pub use script::{line, script};
 pub use stage::{Outcome, Playhouse, at};

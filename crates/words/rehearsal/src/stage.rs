@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan};
 use plan::{
     Action, Guard, Index, Key, Kind, MetaPatch, Object, Part, Plan, Propagation, Refusal, Resource, Step, Target, View,
 };
-use plan::{hash_of_debug, meta, safe_encode};
+use plan::{Stage, hash_of_debug, meta, safe_encode};
 use typed::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use typed::meta::ObjectMeta;
 
@@ -170,6 +170,18 @@ impl Playhouse {
     /// All objects with their rows, in a stable order.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.values()
+    }
+
+    /// Executes the first steps of a plan, as an executor that is killed in the middle of it.
+    pub fn play_part(&mut self, plan: &Plan, steps: usize) -> Outcome {
+        let mut left = steps;
+        let mut part = Plan { stages: Vec::new(), ..plan.clone() };
+        for stage in &plan.stages {
+            let taken: Vec<Step> = stage.steps.iter().take(left).cloned().collect();
+            left -= taken.len();
+            part.stages.push(Stage { steps: taken, always: stage.always });
+        }
+        self.play(&part)
     }
 
     /// Executes a plan by the rules of [`Plan`].

@@ -197,7 +197,10 @@ fn index_sets_read_and_write_as_the_api_does() {
 
 #[test]
 fn a_completion_costs_two_writes_of_pods_and_a_share_of_the_status() {
-    let mut house = Playhouse::read(at(0), &JOB.replace("parallelism: 2", "parallelism: 20").replace("completions: 3", "completions: 100"));
+    let mut house = Playhouse::read(
+        at(0),
+        &JOB.replace("parallelism: 2", "parallelism: 20").replace("completions: 3", "completions: 100"),
+    );
     for second in 1..20 {
         step(&mut house, second);
         let (before, running) = (house.revision(), active(&house).len());
