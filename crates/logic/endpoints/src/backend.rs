@@ -1,6 +1,9 @@
 //! What a pod is to a Service.
 
-use plan::{meta, reference};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use plan::{Key, Selector, View, meta, reference};
 use typed::api::core::v1::{Container, ObjectReference, Pod, Service, ServicePort};
 use typed::intstr::IntOrString;
 
@@ -92,6 +95,32 @@ pub(crate) fn node_name(pod: &Pod) -> Option<String> {
 /// The reference from an endpoint to its pod: who it is, not which revision.
 pub(crate) fn target_ref(pod: &Pod) -> ObjectReference {
     ObjectReference { api_version: None, resource_version: None, ..reference(pod) }
+}
+
+/// The Services to plan because a pod came, changed or went. A change that no endpoint shows wakes nobody: most status updates
+/// of pods are of that sort.
+#[must_use]
+pub fn services_to_wake(old: Option<&Pod>, new: Option<&Pod>, services: &dyn View<Service>) -> BTreeSet<Key> {
+    let shown = |pod: &Pod| {
+        let spec =
+            pod.spec.as_ref().map(|spec| (spec.hostname.clone(), spec.subdomain.clone(), spec.node_name.clone()));
+        let addresses: Vec<String> = addresses(pod).into_iter().map(str::to_owned).collect();
+        let state = (is_ready(pod), is_candidate(pod), meta::is_deleting(&pod.metadata));
+        (pod.metadata.labels.clone(), pod.metadata.uid.clone(), spec, addresses, state)
+    };
+    if old.map(shown) == new.map(shown) {
+        return BTreeSet::new();
+    }
+    let mut keys = BTreeSet::new();
+    for pod in [old, new].into_iter().flatten() {
+        let selects = |service: &Arc<Service>| {
+            let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+            selector.is_some_and(|labels| Selector::from_map(Some(labels)).matches(pod.metadata.labels.as_ref()))
+        };
+        let selecting = services.within(meta::namespace(&pod.metadata)).into_iter().filter(selects);
+        keys.extend(selecting.map(|service| Key::of(service.as_ref())));
+    }
+    keys
 }
 
 /// A port of a Service on one pod.

@@ -16,3 +16,5 @@ pub mod legacy;
 pub mod mirror;
 mod packing;
 pub mod slices;
+
+pub use backend::services_to_wake;

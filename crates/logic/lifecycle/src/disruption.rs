@@ -7,8 +7,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plan::{Action, Key, Plan, Rounding, Say, Selector, View, controller_of, meta, percent_or_count};
-use typed::api::core::v1::Pod;
+use plan::{Action, Key, Plan, Rounding, Say, Selector, View, controller_key, controller_of, meta, percent_or_count};
+use typed::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use typed::api::core::v1::{Pod, ReplicationController};
 use typed::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus};
 use typed::intstr::IntOrString;
 use typed::meta::{Condition, Time};
@@ -24,6 +25,70 @@ pub trait Scales: Debug {
     /// # Errors
     /// The words for the event, if the controller has no scale.
     fn expected(&self, pod: &Pod) -> Result<Option<(String, i32)>, String>;
+}
+
+/// The sizes of the built-in controllers: ReplicaSets stand for their Deployment if they have one.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltIn<'a> {
+    /// Deployments.
+    pub deployments: &'a dyn View<Deployment>,
+    /// ReplicaSets.
+    pub replica_sets: &'a dyn View<ReplicaSet>,
+    /// ReplicationControllers.
+    pub controllers: &'a dyn View<ReplicationController>,
+    /// StatefulSets.
+    pub stateful_sets: &'a dyn View<StatefulSet>,
+}
+
+impl Scales for BuiltIn<'_> {
+    fn expected(&self, pod: &Pod) -> Result<Option<(String, i32)>, String> {
+        let Some(owner) = controller_of(&pod.metadata) else { return Ok(None) };
+        let place = (meta::namespace(&pod.metadata), owner.name.as_str());
+        let size = |uid: Option<&String>, replicas: Option<i32>| {
+            uid.filter(|uid| **uid == owner.uid).map(|uid| (uid.clone(), replicas.unwrap_or(1)))
+        };
+        match (owner.api_version.as_str(), owner.kind.as_str()) {
+            ("apps/v1", "ReplicaSet") => Ok(self.replica_set(place, &owner.uid)),
+            ("apps/v1", "StatefulSet") => {
+                let set = self.stateful_sets.get(place.0, place.1);
+                Ok(set
+                    .and_then(|set| size(set.metadata.uid.as_ref(), set.spec.as_ref().and_then(|spec| spec.replicas))))
+            }
+            ("v1", "ReplicationController") => {
+                let set = self.controllers.get(place.0, place.1);
+                Ok(set
+                    .and_then(|set| size(set.metadata.uid.as_ref(), set.spec.as_ref().and_then(|spec| spec.replicas))))
+            }
+            (version, kind) => Err(format!("{kind}.{version} does not implement the scale subresource")),
+        }
+    }
+}
+
+impl BuiltIn<'_> {
+    fn replica_set(&self, (namespace, name): (&str, &str), uid: &str) -> Option<(String, i32)> {
+        let set = self.replica_sets.get(namespace, name).filter(|set| meta::uid(&set.metadata) == uid)?;
+        let Some(key) = controller_key::<Deployment>(&set.metadata) else {
+            return Some((uid.to_owned(), set.spec.as_ref()?.replicas.unwrap_or(1)));
+        };
+        let deployment = self.deployments.get(&key.namespace, &key.name)?;
+        plan::is_controlled_by(&set.metadata, meta::uid(&deployment.metadata)).then_some(())?;
+        Some((meta::uid(&deployment.metadata).to_owned(), deployment.spec.as_ref()?.replicas.unwrap_or(1)))
+    }
+}
+
+/// The budgets to plan because a pod came, changed or went.
+#[must_use]
+pub fn budgets_to_wake(old: Option<&Pod>, new: Option<&Pod>, budgets: &dyn View<PodDisruptionBudget>) -> BTreeSet<Key> {
+    let mut keys = BTreeSet::new();
+    for pod in [old, new].into_iter().flatten() {
+        let selects = |budget: &Arc<PodDisruptionBudget>| {
+            let selector = Selector::optional(budget.spec.as_ref().and_then(|spec| spec.selector.as_ref()));
+            selector.matches(pod.metadata.labels.as_ref())
+        };
+        let selecting = budgets.within(meta::namespace(&pod.metadata)).into_iter().filter(selects);
+        keys.extend(selecting.map(|budget| Key::of(budget.as_ref())));
+    }
+    keys
 }
 
 /// Plans one budget.

@@ -15,6 +15,8 @@
 //! | `certificates.rs` | certificate signing requests: who is approved, who may sign, what is old |
 //! | `roles.rs` | aggregated ClusterRoles |
 //! | `protection.rs` | volumes in use are not deleted |
+//! | `ephemeral.rs` | claims of generic ephemeral volumes |
+//! | `freshness.rs` | how long kubelets may trust what they have fetched, by cluster size |
 //!
 //! Invariants
 //! - What a cache does not show is never taken for gone: deletions because of an absence carry a [`plan::Guard::Gone`].
@@ -23,6 +25,8 @@
 
 pub mod certificates;
 pub mod disruption;
+pub mod ephemeral;
+pub mod freshness;
 pub mod gc;
 pub mod namespace;
 pub mod node_health;

@@ -1,7 +1,7 @@
 //! ResourceQuota status: what a namespace uses of what it may use.
 //!
-//! Admission enforces quotas; this planner keeps the books right when usage falls or is counted late. What pods, claims and
-//! services use is known here; other resources are counted (`count/<resource>.<group>`) by the driver's [`Usage`].
+//! Admission enforces quotas; this planner keeps the books right when usage falls or is counted late. How much a pod, a claim
+//! or a count (`count/<resource>.<group>`) uses is measured by the evaluators that admission has, handed in as [`Usage`].
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -21,6 +21,7 @@ pub mod replicas;
 pub mod schedule;
 pub mod stateful;
 pub mod ttl;
+pub mod wake;
 
 /// A count as status fields carry it: zero is left out.
 fn nonzero(count: i32) -> Option<i32> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use plan::{Plan, Propagation, View, meta};
-use rehearsal::{Dice, Playhouse, at, settle};
+use rehearsal::{Actor, Dice, Playhouse, at, settle};
 use typed::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use typed::api::batch::v1::Job;
 use typed::api::core::v1::Pod;
@@ -84,8 +84,7 @@ impl Storm {
             let now = at(self.seconds);
             self.house.now = Some(now);
             let planners = self.planners.clone();
-            let actors: Vec<&dyn Fn(&Playhouse, Timestamp) -> Vec<Plan>> =
-                planners.iter().map(|planner| planner as &dyn Fn(&Playhouse, Timestamp) -> Vec<Plan>).collect();
+            let actors: Vec<Actor<'_>> = planners.iter().map(|planner| planner as Actor<'_>).collect();
             settle(&mut self.house, now, &actors);
             self.house.run_pods();
             self.house.finish_terminations();

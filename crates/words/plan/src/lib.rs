@@ -27,7 +27,10 @@ pub use event::{Event, EventType, Note, Say, reference};
 pub use hash::{fnv32a, hash_of_debug, safe_encode};
 pub use number::{Rounding, percent_or_count};
 pub use object::{Kind, Object, Resource};
-pub use ownership::{Claim, Claimed, claim, controller_of, controller_reference, is_controlled_by, owner_reference};
+pub use ownership::{
+    Claim, Claimed, claim, controller_key, controller_of, controller_reference, is_controlled_by, owner_reference,
+    owners_to_wake,
+};
 pub use selector::Selector;
 pub use taint::{tolerates, untolerated};
 pub use view::{Index, Key, Shelf, View, index_value};

@@ -1,10 +1,11 @@
 //! Owner references: who controls whom, and how control is taken and given up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use typed::meta::{ObjectMeta, OwnerReference};
 
-use crate::{Guard, Kind, MetaPatch, Selector, Step, Target, View, meta};
+use crate::{Guard, Key, Kind, MetaPatch, Selector, Step, Target, View, meta};
 
 /// The one owner reference with `controller: true`.
 #[must_use]
@@ -16,6 +17,34 @@ pub fn controller_of(meta: &ObjectMeta) -> Option<&OwnerReference> {
 #[must_use]
 pub fn is_controlled_by(meta: &ObjectMeta, uid: &str) -> bool {
     controller_of(meta).is_some_and(|owner| owner.uid == uid)
+}
+
+/// The key of the controlling owner, if it is of this kind.
+#[must_use]
+pub fn controller_key<O: Kind>(child: &ObjectMeta) -> Option<Key> {
+    let owner = controller_of(child)?;
+    let of_kind = owner.kind == O::RESOURCE.kind && owner.api_version == O::RESOURCE.api_version();
+    let namespace = if O::RESOURCE.namespaced { meta::namespace(child) } else { "" };
+    of_kind.then(|| Key::new(namespace, &owner.name))
+}
+
+/// The owners to plan because a child came, changed or went: its controllers before and after, and, for a child without
+/// one, every owner that would adopt it.
+#[must_use]
+pub fn owners_to_wake<O: Kind>(
+    old: Option<&ObjectMeta>,
+    new: Option<&ObjectMeta>,
+    owners: &dyn View<O>,
+    selector: fn(&O) -> Selector,
+) -> BTreeSet<Key> {
+    let mut keys: BTreeSet<Key> = [old, new].into_iter().flatten().filter_map(controller_key::<O>).collect();
+    if let Some(orphan) = new.filter(|child| controller_of(child).is_none() && !meta::is_deleting(child)) {
+        let adopts = |owner: &Arc<O>| selector(owner).matches(orphan.labels.as_ref());
+        keys.extend(
+            owners.within(meta::namespace(orphan)).into_iter().filter(adopts).map(|owner| Key::of(owner.as_ref())),
+        );
+    }
+    keys
 }
 
 /// The reference a controller puts on what it makes: controlling, and blocking foreground deletion.

@@ -147,3 +147,17 @@ fn services_without_selector_and_lost_views_are_left_alone() {
     let world = World { services: &house, pods: &house, nodes: &house, slices: &house };
     assert!(plan(&Key::new("default", "web"), &world).is_idle());
 }
+
+#[test]
+fn only_changes_that_endpoints_show_wake_a_service() {
+    let house = cluster(SERVICE, 1);
+    let pod = house.expect::<Pod>("default", "web-000");
+    let mut restarted = pod.as_ref().clone();
+    restarted.status.as_mut().unwrap().start_time = Some(typed::meta::Time(at(5)));
+    let mut unready = pod.as_ref().clone();
+    unready.status.as_mut().unwrap().conditions = None;
+    let wakes = |old: Option<&Pod>, new: Option<&Pod>| crate::services_to_wake(old, new, &house).len();
+    assert_eq!(wakes(Some(&pod), Some(&restarted)), 0);
+    assert_eq!(wakes(Some(&pod), Some(&unready)), 1);
+    assert_eq!((wakes(None, Some(&pod)), wakes(Some(&pod), None)), (1, 1));
+}

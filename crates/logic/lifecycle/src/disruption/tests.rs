@@ -6,7 +6,7 @@ use typed::api::core::v1::Pod;
 use typed::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
 use typed::meta::Time;
 
-use super::{Scales, plan};
+use super::{BuiltIn, Scales, plan};
 
 #[derive(Debug)]
 struct Wished(i32);
@@ -63,4 +63,19 @@ fn allowed_evictions_count_until_they_happen_or_grow_old() {
     let status = status(&mut house, 3);
     assert_eq!(status.disrupted_pods.map(|pods| pods.into_keys().collect::<Vec<_>>()), Some(vec!["p0".to_owned()]));
     assert_eq!(status.disruptions_allowed, Some(1));
+}
+
+#[test]
+fn a_deployment_stands_for_its_replica_sets() {
+    let mut house = cluster("minAvailable: 1", 1, 1);
+    house.add_yaml("{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: r, namespace: a, uid: r, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: d, uid: d, controller: true}]}, spec: {replicas: 1, selector: {}}}");
+    house.add_yaml("{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: a, uid: d}, spec: {replicas: 7, selector: {}, template: {}}}");
+    let pod = house.expect::<Pod>("a", "p0");
+    let scales = BuiltIn { deployments: &house, replica_sets: &house, controllers: &house, stateful_sets: &house };
+    assert_eq!(scales.expected(&pod), Ok(Some(("d".to_owned(), 7))));
+    house.change::<Pod>("a", "p0", |pod| pod.metadata.owner_references.as_mut().unwrap()[0].kind = "Thing".into());
+    let pod = house.expect::<Pod>("a", "p0");
+    let scales = BuiltIn { deployments: &house, replica_sets: &house, controllers: &house, stateful_sets: &house };
+    assert_eq!(scales.expected(&pod), Err("Thing.apps/v1 does not implement the scale subresource".to_owned()));
+    assert_eq!(super::budgets_to_wake(None, Some(&pod), &house).len(), 1);
 }
