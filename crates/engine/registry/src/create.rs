@@ -60,7 +60,9 @@ impl Registry {
         conventions::complete_new(strategy, object, now);
         strategy.prepare_create(&context, object);
         self.conform(object)?;
-        ownership::record_create(self, object, options, now);
+        if !options.owners_settled {
+            ownership::record_create(self, object, options, now);
+        }
         let mut problems = conventions::check_metadata(strategy, object);
         problems.extend(strategy.validate_create(&context, object));
         if !problems.is_empty() {
