@@ -186,12 +186,12 @@ pub(crate) fn check(
     let added: Vec<Arc<Subject>> = nominations.at(cycle.snapshot.nodes.name(node), cycle.subject);
     if !added.is_empty() {
         let overlay = Overlay { removed, added: &added };
-        let refusal = run_filters(framework, cycle, memory, (node, filters), overlay, |_| true);
+        let refusal = run_filters(framework, cycle, memory, (node, filters, overlay), |_| true);
         if refusal.is_some() {
             return refusal;
         }
     }
-    run_filters(framework, cycle, memory, (node, filters), Overlay { removed, added: &[] }, |_| true)
+    run_filters(framework, cycle, memory, (node, filters, Overlay { removed, added: &[] }), |_| true)
 }
 
 /// Fills `scratch.feasible` from the named nodes, or tells why none of them will do.
@@ -241,7 +241,7 @@ fn filter_all(
         let refusal = match reserved.get(&node) {
             Some(refusal) => Some(*refusal),
             None if wide == 0 => None,
-            None => run_filters(framework, cycle, memory, (node, wide), Overlay::NONE, |_| true),
+            None => run_filters(framework, cycle, memory, (node, wide, Overlay::NONE), |_| true),
         };
         match refusal {
             Some(refusal) => late.push((node, refusal)),
@@ -252,8 +252,7 @@ fn filter_all(
     if !feasible.is_empty() {
         return Ok(());
     }
-    let early = table.verdicts.iter().enumerate().filter_map(|(slot, verdict)| Some((NodeIx(slot), (*verdict)?)));
-    Err(early.chain(late.iter().copied()).collect())
+    Err(table.refusals().chain(late.iter().copied()).collect())
 }
 
 fn wide_filters(framework: &Framework, filters: PluginBits) -> PluginBits {
@@ -311,10 +310,10 @@ fn score_directly(framework: &Framework, cycle: &Cycle<'_>, scratch: &mut Scratc
 fn score_from_table(framework: &Framework, table: &Table, scratch: &mut Scratch) {
     let Scratch { feasible, totals, scores, memory, .. } = scratch;
     totals.clear();
-    totals.extend(feasible.iter().map(|node| table.sums[node.0]));
+    totals.extend(feasible.iter().map(|node| i64::from(table.sums[node.0])));
     for raw in table.raw.iter().filter(|raw| raw.nonzero > 0) {
         scores.clear();
-        scores.extend(feasible.iter().map(|node| raw.scores[node.0]));
+        scores.extend(feasible.iter().map(|node| i64::from(raw.scores[node.0])));
         let seat = &framework.seats[raw.seat];
         seat.plugin.normalize(memory, scores);
         totals.iter_mut().zip(scores.iter()).for_each(|(total, score)| *total += seat.weight * score);

@@ -4,11 +4,11 @@ use std::fmt;
 
 use typed::api::core::v1::{NodeSelectorTerm, TopologySpreadConstraint};
 
-use crate::config::{Arguments, DefaultConstraints, Profile};
+use crate::config::{Arguments, DefaultConstraints, Profile, ScoringStrategy};
 use crate::framework::{Code, Plugin, Why};
 use crate::ids::Dim;
 use crate::plugins::balance::BalancedAllocation;
-use crate::plugins::fit::NodeResourcesFit;
+use crate::plugins::fit::{NodeResourcesFit, Strategy};
 use crate::plugins::gates::{DynamicResources, Elsewhere, SchedulingGates};
 use crate::plugins::images::ImageLocality;
 use crate::plugins::interpod::InterPodAffinity;
@@ -22,6 +22,7 @@ use crate::plugins::volume_rules::{NodeVolumeLimits, VolumeRestrictions, VolumeZ
 use crate::resources::PODS;
 use crate::snapshot::Snapshot;
 use crate::snapshot::columns::NodeTerm;
+use crate::snapshot::nodes::Nodes;
 
 /// Plugins in one profile: a set of them is kept as bits.
 pub(crate) const PLUGINS_MAX: usize = 32;
@@ -95,11 +96,7 @@ fn make(name: &str, arguments: &Arguments, snapshot: &mut Snapshot) -> Option<Bo
         "TaintToleration" => Box::new(TaintToleration),
         "NodeAffinity" => Box::new(added_affinity(arguments, snapshot)),
         "NodePorts" => Box::new(NodePorts),
-        "NodeResourcesFit" => Box::new(NodeResourcesFit {
-            strategy: arguments.fit_scoring.clone(),
-            ignored: arguments.fit_ignored_resources.clone(),
-            ignored_groups: arguments.fit_ignored_resource_groups.clone(),
-        }),
+        "NodeResourcesFit" => Box::new(fit(arguments, &mut snapshot.nodes)),
         "VolumeRestrictions" => Box::new(VolumeRestrictions),
         "NodeVolumeLimits" => Box::new(NodeVolumeLimits),
         "VolumeBinding" => Box::new(VolumeBinding),
@@ -111,7 +108,9 @@ fn make(name: &str, arguments: &Arguments, snapshot: &mut Snapshot) -> Option<Bo
         }),
         "DynamicResources" => Box::new(DynamicResources),
         "NodeResourcesBalancedAllocation" => {
-            Box::new(BalancedAllocation { resources: arguments.balanced_resources.clone() })
+            let resources = arguments.balanced_resources.iter();
+            let resources = resources.map(|resource| snapshot.nodes.dim(&resource.name)).collect();
+            Box::new(BalancedAllocation { resources })
         }
         "ImageLocality" => Box::new(ImageLocality),
         "NodeDeclaredFeatures" => Box::new(NodeDeclaredFeatures),
@@ -120,6 +119,20 @@ fn make(name: &str, arguments: &Arguments, snapshot: &mut Snapshot) -> Option<Bo
         "DefaultBinder" => Box::new(Elsewhere("DefaultBinder")),
         _ => return None,
     })
+}
+
+fn fit(arguments: &Arguments, nodes: &mut Nodes) -> NodeResourcesFit {
+    let (strategy, resources) = match &arguments.fit_scoring {
+        ScoringStrategy::LeastAllocated(resources) => (Strategy::Least, resources),
+        ScoringStrategy::MostAllocated(resources) => (Strategy::Most, resources),
+        ScoringStrategy::RequestedToCapacityRatio { resources, shape } => (Strategy::Ratio(shape.clone()), resources),
+    };
+    NodeResourcesFit {
+        strategy,
+        resources: resources.iter().map(|resource| (nodes.dim(&resource.name), resource.weight)).collect(),
+        ignored: arguments.fit_ignored_resources.clone(),
+        ignored_groups: arguments.fit_ignored_resource_groups.clone(),
+    }
 }
 
 fn added_affinity(arguments: &Arguments, snapshot: &mut Snapshot) -> NodeAffinity {

@@ -10,11 +10,15 @@ use crate::framework::{Cycle, Memory, Overlay, Reach, Refusal};
 use crate::ids::NodeIx;
 use crate::profile::{Framework, PluginBits};
 
-/// Shapes for which tables are kept; the one not used for longest goes first. A table of 5,000 nodes is about 300 KB.
-const TABLES_MAX: usize = 64;
+/// Memory for the tables of a profile; when it is used up, the table not used for longest goes first.
+const TABLES_BYTES_MAX: usize = 32 << 20;
+/// What a table needs per node: a verdict and a sum. Raw scores come on top where there are any.
+const NODE_BYTES: usize = 6;
+/// Tables kept in any case, and at most.
+const TABLES_RANGE: (usize, usize) = (16, 4096);
 
 /// The sum of nodes that were refused or do not exist.
-pub(crate) const REFUSED: i64 = i64::MIN;
+pub(crate) const REFUSED: i32 = i32::MIN;
 
 /// One shape's view of all nodes.
 #[derive(Debug, Default)]
@@ -22,22 +26,36 @@ pub(crate) struct Table {
     position: Option<u64>,
     used: u64,
     filters: PluginBits,
-    /// By slot; `None` for nodes that passed and for slots without a node.
-    pub(crate) verdicts: Vec<Option<Refusal>>,
+    /// By slot: 0 for nodes that passed and slots without a node, else one more than the refusal's place in `known`.
+    verdicts: Vec<u16>,
+    known: Vec<Refusal>,
     /// By slot: the weighted sum of scores that need no normalisation, or [`REFUSED`].
-    pub(crate) sums: Vec<i64>,
+    pub(crate) sums: Vec<i32>,
     summed: Vec<usize>,
     /// Raw scores that need normalisation.
     pub(crate) raw: Vec<Raw>,
 }
 
-/// Raw scores of one plugin.
+/// Raw scores of one plugin; no room is taken while all are zero.
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) seat: usize,
-    pub(crate) scores: Vec<i64>,
+    pub(crate) scores: Vec<i32>,
     /// How many scores differ from zero.
     pub(crate) nonzero: usize,
+}
+
+impl Raw {
+    fn set(&mut self, slots: usize, node: NodeIx, score: i32) {
+        if self.scores.len() < slots {
+            if score == 0 && self.nonzero == 0 {
+                return;
+            }
+            self.scores.resize(slots, 0);
+        }
+        let before = std::mem::replace(&mut self.scores[node.0], score);
+        self.nonzero = self.nonzero + usize::from(score != 0) - usize::from(before != 0);
+    }
 }
 
 /// All tables of a profile, by shape.
@@ -58,7 +76,9 @@ impl Tables {
     ) -> &Table {
         self.clock += 1;
         let shape = cycle.shape.id;
-        if !self.by_shape.contains_key(&shape) && self.by_shape.len() >= TABLES_MAX {
+        let affordable = TABLES_BYTES_MAX / (NODE_BYTES * cycle.snapshot.nodes.slots().max(1));
+        let most = affordable.clamp(TABLES_RANGE.0, TABLES_RANGE.1);
+        if !self.by_shape.contains_key(&shape) && self.by_shape.len() >= most {
             let oldest = self.by_shape.iter().min_by_key(|(id, table)| (table.used, **id)).map(|(id, _)| *id);
             oldest.map(|oldest| self.by_shape.remove(&oldest));
         }
@@ -75,20 +95,20 @@ impl Table {
         let slots = cycle.snapshot.nodes.slots();
         let position = self.position.filter(|_| self.filters == filters);
         self.filters = filters;
-        self.verdicts.resize(slots, None);
+        self.verdicts.resize(slots, 0);
         self.sums.resize(slots, REFUSED);
-        self.raw.iter_mut().for_each(|raw| raw.scores.resize(slots, 0));
         match position.and_then(|position| changes.since(position)) {
             Some(changed) => changed.for_each(|node| self.compute(framework, cycle, memory, node)),
             None => {
-                self.choose_scorers(framework, cycle, memory, slots);
+                self.known.clear();
+                self.choose_scorers(framework, cycle, memory);
                 (0..slots).for_each(|slot| self.compute(framework, cycle, memory, NodeIx(slot)));
             }
         }
         self.position = Some(changes.now());
     }
 
-    fn choose_scorers(&mut self, framework: &Framework, cycle: &Cycle<'_>, memory: &mut Memory, slots: usize) {
+    fn choose_scorers(&mut self, framework: &Framework, cycle: &Cycle<'_>, memory: &mut Memory) {
         self.summed.clear();
         self.raw.clear();
         for (place, seat) in framework.seats.iter().enumerate() {
@@ -97,7 +117,7 @@ impl Table {
                 continue;
             }
             if seat.plugin.normalizes() {
-                self.raw.push(Raw { seat: place, scores: vec![0; slots], nonzero: 0 });
+                self.raw.push(Raw { seat: place, scores: Vec::new(), nonzero: 0 });
             } else {
                 self.summed.push(place);
             }
@@ -106,20 +126,39 @@ impl Table {
 
     fn compute(&mut self, framework: &Framework, cycle: &Cycle<'_>, memory: &Memory, node: NodeIx) {
         let live = cycle.snapshot.nodes.row(node).live();
-        let verdict = if live { refusal(framework, cycle, memory, (node, self.filters)) } else { None };
-        self.verdicts[node.0] = verdict;
-        let passed = live && verdict.is_none();
+        let refusal = if live { refusal(framework, cycle, memory, (node, self.filters)) } else { None };
+        let passed = live && refusal.is_none();
+        self.verdicts[node.0] = refusal.map_or(0, |refusal| self.number(refusal));
         let score = |&place: &usize| {
             let seat = &framework.seats[place];
             seat.weight * seat.plugin.score(cycle, memory, node)
         };
-        self.sums[node.0] = if passed { self.summed.iter().map(score).sum() } else { REFUSED };
+        self.sums[node.0] = if passed { small(self.summed.iter().map(score).sum()) } else { REFUSED };
         for raw in &mut self.raw {
             let score = if passed { framework.seats[raw.seat].plugin.score(cycle, memory, node) } else { 0 };
-            let before = std::mem::replace(&mut raw.scores[node.0], score);
-            raw.nonzero = raw.nonzero + usize::from(score != 0) - usize::from(before != 0);
+            raw.set(self.verdicts.len(), node, small(score));
         }
     }
+
+    /// One more than the refusal's place among those known.
+    fn number(&mut self, refusal: Refusal) -> u16 {
+        let place = self.known.iter().position(|known| *known == refusal).unwrap_or_else(|| {
+            self.known.push(refusal);
+            self.known.len() - 1
+        });
+        u16::try_from(place + 1).unwrap_or(u16::MAX)
+    }
+
+    /// The nodes that were refused, and why.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (NodeIx, Refusal)> {
+        let numbered = self.verdicts.iter().enumerate().filter(|(_, number)| **number > 0);
+        numbered.filter_map(|(slot, number)| Some((NodeIx(slot), *self.known.get(usize::from(*number) - 1)?)))
+    }
+}
+
+/// Scores are sums of a few products of 100 and a weight of at most 100.
+fn small(score: i64) -> i32 {
+    i32::try_from(score).unwrap_or(i32::MAX)
 }
 
 fn refusal(
@@ -128,7 +167,7 @@ fn refusal(
     memory: &Memory,
     (node, filters): (NodeIx, PluginBits),
 ) -> Option<Refusal> {
-    run_filters(framework, cycle, memory, (node, filters), Overlay::NONE, |reach| reach == Reach::Node)
+    run_filters(framework, cycle, memory, (node, filters, Overlay::NONE), |reach| reach == Reach::Node)
 }
 
 /// The first refusal among the plugins in `filters` whose reach `wanted` accepts.
@@ -136,8 +175,7 @@ pub(crate) fn run_filters(
     framework: &Framework,
     cycle: &Cycle<'_>,
     memory: &Memory,
-    (node, filters): (NodeIx, PluginBits),
-    overlay: Overlay<'_>,
+    (node, filters, overlay): (NodeIx, PluginBits, Overlay<'_>),
     wanted: impl Fn(Reach) -> bool,
 ) -> Option<Refusal> {
     let mut left = filters;

@@ -1,6 +1,5 @@
 //! NodeResourcesBalancedAllocation: prefers nodes whose resources would be used to about the same degree.
 
-use crate::config::ResourceWeight;
 use crate::event::Event;
 use crate::framework::{Cycle, Memory, NODE_SCORE_MAX, Plugin, Waking};
 use crate::ids::{Dim, NodeIx};
@@ -8,13 +7,7 @@ use crate::resources::PODS;
 
 #[derive(Debug)]
 pub(crate) struct BalancedAllocation {
-    pub(crate) resources: Vec<ResourceWeight>,
-}
-
-impl BalancedAllocation {
-    fn dims<'a>(&'a self, cycle: &'a Cycle<'_>) -> impl Iterator<Item = Dim> + 'a {
-        self.resources.iter().filter_map(|resource| cycle.snapshot.nodes.dims.known(&resource.name))
-    }
+    pub(crate) resources: Vec<Dim>,
 }
 
 /// Fractions looked at; more resources than that cannot be configured sensibly.
@@ -26,13 +19,13 @@ impl Plugin for BalancedAllocation {
     }
 
     fn pre_score(&self, cycle: &Cycle<'_>, _: &mut Memory, _: &[NodeIx]) -> bool {
-        self.dims(cycle).any(|dim| cycle.shape.usage.amount(dim) > 0)
+        self.resources.iter().any(|&dim| cycle.shape.usage.amount(dim) > 0)
     }
 
     fn score(&self, cycle: &Cycle<'_>, _: &Memory, node: NodeIx) -> i64 {
         let nodes = &cycle.snapshot.nodes;
         let (mut fractions, mut count) = ([0.0_f64; FRACTIONS_MAX], 0);
-        for dim in self.dims(cycle).take(FRACTIONS_MAX) {
+        for &dim in self.resources.iter().take(FRACTIONS_MAX) {
             let amount = cycle.shape.usage.amount(dim);
             let allocatable = nodes.allocatable[dim.0][node.0];
             if allocatable == 0 || (amount == 0 && dim > PODS) {

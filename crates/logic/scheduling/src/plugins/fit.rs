@@ -1,15 +1,27 @@
 //! NodeResourcesFit: the node has what the pod asks for; scores by how full it becomes.
 
-use crate::config::{ResourceWeight, ScoringStrategy, UtilizationPoint};
+use crate::config::UtilizationPoint;
 use crate::event::Event;
 use crate::framework::{Code, Cycle, Memory, NODE_SCORE_MAX, Overlay, Plugin, PreFilter, Verdict, Waking, Why};
 use crate::ids::{Dim, NodeIx};
 use crate::resources::{CPU, MEMORY, PODS};
 use crate::snapshot::Snapshot;
 
+/// A resource's column and weight.
+pub(crate) type Weighted = (Dim, i64);
+
+/// How a node is scored by what is requested of it.
+#[derive(Debug)]
+pub(crate) enum Strategy {
+    Least,
+    Most,
+    Ratio(Vec<UtilizationPoint>),
+}
+
 #[derive(Debug)]
 pub(crate) struct NodeResourcesFit {
-    pub(crate) strategy: ScoringStrategy,
+    pub(crate) strategy: Strategy,
+    pub(crate) resources: Vec<Weighted>,
     /// Extended resources that an extender manages.
     pub(crate) ignored: Vec<String>,
     pub(crate) ignored_groups: Vec<String>,
@@ -73,13 +85,13 @@ impl Plugin for NodeResourcesFit {
 
     fn score(&self, cycle: &Cycle<'_>, _: &Memory, node: NodeIx) -> i64 {
         match &self.strategy {
-            ScoringStrategy::LeastAllocated(resources) => average(cycle, resources, node, |requested, allocatable| {
+            Strategy::Least => average(cycle, &self.resources, node, |requested, allocatable| {
                 if requested > allocatable { 0 } else { (allocatable - requested) * NODE_SCORE_MAX / allocatable }
             }),
-            ScoringStrategy::MostAllocated(resources) => average(cycle, resources, node, |requested, allocatable| {
+            Strategy::Most => average(cycle, &self.resources, node, |requested, allocatable| {
                 requested.min(allocatable) * NODE_SCORE_MAX / allocatable
             }),
-            ScoringStrategy::RequestedToCapacityRatio { resources, shape } => ratio(cycle, resources, shape, node),
+            Strategy::Ratio(points) => ratio(cycle, &self.resources, points, node),
         }
     }
 
@@ -122,27 +134,25 @@ pub(super) fn requested_with(cycle: &Cycle<'_>, dim: Dim, node: NodeIx) -> Optio
     (amount > 0 || dim < PODS).then(|| (nodes.requested[dim.0][node.0] + amount, allocatable))
 }
 
-fn average(cycle: &Cycle<'_>, resources: &[ResourceWeight], node: NodeIx, score: impl Fn(i64, i64) -> i64) -> i64 {
+fn average(cycle: &Cycle<'_>, resources: &[Weighted], node: NodeIx, score: impl Fn(i64, i64) -> i64) -> i64 {
     let (mut sum, mut weights) = (0, 0);
-    for resource in resources {
-        let Some(dim) = cycle.snapshot.nodes.dims.known(&resource.name) else { continue };
+    for &(dim, weight) in resources {
         let Some((requested, allocatable)) = requested_with(cycle, dim, node) else { continue };
-        sum += score(requested, allocatable) * resource.weight;
-        weights += resource.weight;
+        sum += score(requested, allocatable) * weight;
+        weights += weight;
     }
     if weights == 0 { 0 } else { sum / weights }
 }
 
-fn ratio(cycle: &Cycle<'_>, resources: &[ResourceWeight], shape: &[UtilizationPoint], node: NodeIx) -> i64 {
+fn ratio(cycle: &Cycle<'_>, resources: &[Weighted], shape: &[UtilizationPoint], node: NodeIx) -> i64 {
     let (mut sum, mut weights) = (0, 0);
-    for resource in resources {
-        let Some(dim) = cycle.snapshot.nodes.dims.known(&resource.name) else { continue };
+    for &(dim, weight) in resources {
         let Some((requested, allocatable)) = requested_with(cycle, dim, node) else { continue };
         let utilization = if requested > allocatable { 100 } else { requested * 100 / allocatable };
         let score = interpolate(shape, utilization);
         if score > 0 {
-            sum += score * resource.weight;
-            weights += resource.weight;
+            sum += score * weight;
+            weights += weight;
         }
     }
     if weights == 0 { 0 } else { (2 * sum + weights) / (2 * weights) }

@@ -102,10 +102,13 @@ pub(crate) fn priority(pod: &Pod) -> i32 {
     pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0)
 }
 
+/// A shape and one pod that has it.
+type Known = (Arc<Pod>, Arc<Shape>);
+
 /// All shapes in use.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    by_fingerprint: HashMap<u64, Vec<(Arc<Pod>, Arc<Shape>)>>,
+    by_fingerprint: HashMap<u64, Vec<Known>>,
     count: usize,
     next: u64,
     sweep_at: usize,

@@ -231,8 +231,8 @@ impl Snapshot {
         } else {
             relations.pod_leaves(pod, placed.label_set, placed.node, columns);
         }
-        for &(pair, role) in placed.subject.shape.owned() {
-            relations.count_owner(pair, role, placed.node, columns, sign);
+        for &term in placed.subject.shape.owned() {
+            relations.count_owner(term, placed.node, columns, sign);
         }
     }
 

@@ -100,10 +100,6 @@ impl Dims {
         dim
     }
 
-    pub(crate) fn known(&self, name: &str) -> Option<Dim> {
-        self.ids.get(name).copied()
-    }
-
     pub(crate) fn name(&self, dim: Dim) -> &str {
         &self.names[dim.0]
     }

@@ -260,7 +260,7 @@ impl Relations {
     }
 
     /// Counts (`sign` 1) or takes back (`sign` -1) a term owned by a pod on `node`.
-    pub(crate) fn count_owner(&mut self, pair: PairIx, role: Role, node: NodeIx, columns: &Columns, sign: i64) {
+    pub(crate) fn count_owner(&mut self, (pair, role): (PairIx, Role), node: NodeIx, columns: &Columns, sign: i64) {
         let pair = self.pairs.get_mut(pair.0);
         let domain = columns.domain(pair.column, node);
         match role {
