@@ -34,11 +34,8 @@ fn selector(pairs: &[(&str, &str)]) -> LabelSelector {
 
 fn node(index: usize, zones: usize) -> Node {
     let (name, zone) = (format!("node-{index:05}"), format!("zone-{}", index % zones));
-    let metadata = ObjectMeta {
-        labels: Some(labels(&[(HOST, &name), (ZONE, &zone)])),
-        name: Some(name),
-        ..ObjectMeta::default()
-    };
+    let metadata =
+        ObjectMeta { labels: Some(labels(&[(HOST, &name), (ZONE, &zone)])), name: Some(name), ..ObjectMeta::default() };
     let allocatable = Some(amounts(&[("cpu", "4"), ("memory", "32Gi"), ("pods", "110")]));
     let status = NodeStatus { allocatable, ..NodeStatus::default() };
     Node { metadata, spec: Some(NodeSpec::default()), status: Some(status) }
@@ -86,8 +83,7 @@ fn spec(pod: &mut Pod) -> &mut PodSpec {
 
 fn anti_affinity(mut pod: Pod, term: PodAffinityTerm) -> Pod {
     let required_during_scheduling_ignored_during_execution = Some(vec![term]);
-    let apart =
-        PodAntiAffinity { required_during_scheduling_ignored_during_execution, ..PodAntiAffinity::default() };
+    let apart = PodAntiAffinity { required_during_scheduling_ignored_during_execution, ..PodAntiAffinity::default() };
     spec(&mut pod).affinity.get_or_insert_default().pod_anti_affinity = Some(apart);
     pod
 }
@@ -188,22 +184,71 @@ fn workloads() -> Vec<Workload> {
     };
     let different = |index: usize| pod("default", index, &format!("{}m", 50 + index % 500));
     let impossible = |index| pod("default", index, "9");
-    let mut selecting = workload("C6 RequiredPodAntiAffinityWithNSSelector 6000/2000", 6000, 3, vec![], many(2000, by_namespace));
+    let mut selecting =
+        workload("C6 RequiredPodAntiAffinityWithNSSelector 6000/2000", 6000, 3, vec![], many(2000, by_namespace));
     selecting.namespaces = 100;
     vec![
         workload("C1 SchedulingBasic 5000/10000", 5000, 3, many(1000, init), many(10_000, plain)),
         workload("C1' as C1, 500 different templates", 5000, 3, many(1000, init), many(10_000, different)),
         workload("C2 SchedulingNodeAffinity 5000/10000", 5000, 3, vec![], many(10_000, |i| in_zones(plain(i)))),
-        workload("C3 TopologySpreading 5000/5000", 5000, 3, many(5000, init), many(5000, |i| spreads(coloured(i), "DoNotSchedule"))),
-        workload("C3 PreferredTopologySpreading 5000/5000", 5000, 3, many(5000, init), many(5000, |i| spreads(coloured(i), "ScheduleAnyway"))),
-        workload("C4 SchedulingPodAntiAffinity 5000/2000", 5000, 3, many(1000, init), many(2000, |i| anti_affinity(coloured(i), term(&blue, HOST)))),
-        workload("C5 SchedulingPodAffinity 5000/5000", 5000, 1, many(5000, init), many(5000, |i| affinity(coloured(i), term(&blue, ZONE)))),
+        workload(
+            "C3 TopologySpreading 5000/5000",
+            5000,
+            3,
+            many(5000, init),
+            many(5000, |i| spreads(coloured(i), "DoNotSchedule")),
+        ),
+        workload(
+            "C3 PreferredTopologySpreading 5000/5000",
+            5000,
+            3,
+            many(5000, init),
+            many(5000, |i| spreads(coloured(i), "ScheduleAnyway")),
+        ),
+        workload(
+            "C4 SchedulingPodAntiAffinity 5000/2000",
+            5000,
+            3,
+            many(1000, init),
+            many(2000, |i| anti_affinity(coloured(i), term(&blue, HOST))),
+        ),
+        workload(
+            "C5 SchedulingPodAffinity 5000/5000",
+            5000,
+            1,
+            many(5000, init),
+            many(5000, |i| affinity(coloured(i), term(&blue, ZONE))),
+        ),
         selecting,
-        workload("C7 PreferredPodAffinity 5000/5000", 5000, 3, many(5000, init), many(5000, |i| prefers(coloured(i), term(&blue, HOST), false))),
-        workload("C7 PreferredPodAntiAffinity 5000/5000", 5000, 3, many(5000, init), many(5000, |i| prefers(coloured(i), term(&blue, HOST), true))),
+        workload(
+            "C7 PreferredPodAffinity 5000/5000",
+            5000,
+            3,
+            many(5000, init),
+            many(5000, |i| prefers(coloured(i), term(&blue, HOST), false)),
+        ),
+        workload(
+            "C7 PreferredPodAntiAffinity 5000/5000",
+            5000,
+            3,
+            many(5000, init),
+            many(5000, |i| prefers(coloured(i), term(&blue, HOST), true)),
+        ),
         workload("C8 PreemptionBasic 1000/4000/1000", 1000, 3, many(4000, small), many(1000, large)),
-        workload("C9 Unschedulable 5000, 5000 impossible + 10000", 5000, 3, vec![], [many(5000, impossible), many(10_000, |i| pod("fits", i, "100m"))].concat()),
-        workload("C10 SchedulingDaemonset 15000/30000", 15_000, 3, vec![], many(30_000, |i| on_node_field(plain(i), &format!("node-{:05}", i % 15_000)))),
+        workload(
+            "C9 Unschedulable 5000, 5000 impossible + 10000",
+            5000,
+            3,
+            vec![],
+            [many(5000, impossible), many(10_000, |i| pod("fits", i, "100m"))].concat(),
+        ),
+        workload(
+            "C10 SchedulingDaemonset 15000/30000",
+            15_000,
+            3,
+            vec![],
+            many(30_000, |i| on_node_field(plain(i), &format!("node-{:05}", i % 15_000))),
+        ),
     ]
 }
 
@@ -290,7 +335,10 @@ fn run(workload: &Workload) {
     let seconds = start.elapsed().as_secs_f64();
     let (placed, total) = (world.bound - placed_before, workload.measured.len());
     let rate = total as f64 / seconds;
-    println!("{:55} {rate:9.0} pods/s   {placed} of {total} placed, {} evicted, {seconds:.3} s", workload.name, world.evicted);
+    println!(
+        "{:55} {rate:9.0} pods/s   {placed} of {total} placed, {} evicted, {seconds:.3} s",
+        workload.name, world.evicted
+    );
 }
 
 fn main() {

@@ -213,11 +213,7 @@ fn filter_named(
 }
 
 /// Fills `scratch.feasible` from all nodes, or tells why each of them will not do.
-fn filter_all(
-    desk: &mut Desk<'_>,
-    cycle: &Cycle<'_>,
-    filters: PluginBits,
-) -> Result<(), Vec<(NodeIx, Refusal)>> {
+fn filter_all(desk: &mut Desk<'_>, cycle: &Cycle<'_>, filters: PluginBits) -> Result<(), Vec<(NodeIx, Refusal)>> {
     let (framework, nominations) = (desk.framework, desk.nominations);
     let table = desk.tables.of(framework, cycle, &mut desk.scratch.memory, filters);
     let wide = wide_filters(framework, filters);
@@ -252,7 +248,9 @@ fn filter_all(
     if !feasible.is_empty() {
         return Ok(());
     }
-    Err(table.refusals().chain(late.iter().copied()).collect())
+    let mut refusals = Vec::with_capacity(cycle.snapshot.nodes.live);
+    refusals.extend(table.refusals().chain(late.iter().copied()));
+    Err(refusals)
 }
 
 fn wide_filters(framework: &Framework, filters: PluginBits) -> PluginBits {

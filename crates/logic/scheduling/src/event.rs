@@ -1,9 +1,11 @@
 //! What happened in the cluster, as far as it may let a refused pod pass.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use typed::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim};
+use typed::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Taint};
 use typed::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass};
+use typed::resource::Quantity;
 
 use crate::shape::Subject;
 
@@ -65,22 +67,28 @@ impl NodeAspects {
             (Some(old), Some(new)) => (old, new),
             (None, None) => return None,
         };
-        let status = |node: &Node| {
-            let status = node.status.clone().unwrap_or_default();
-            (status.allocatable, status.declared_features)
-        };
-        let spec = |node: &Node| {
-            let spec = node.spec.clone().unwrap_or_default();
-            (spec.taints.unwrap_or_default(), spec.unschedulable.unwrap_or(false))
-        };
-        let ((old_resources, old_features), (new_resources, new_features)) = (status(old), status(new));
         let aspects = Self {
-            allocatable: old_resources != new_resources,
+            allocatable: allocatable(old) != allocatable(new),
             labels: old.metadata.labels != new.metadata.labels,
-            taints: spec(old) != spec(new),
-            features: old_features != new_features,
+            taints: taints(old) != taints(new),
+            features: features(old) != features(new),
             ..Self::default()
         };
         (aspects != Self::default()).then_some(aspects)
     }
+}
+
+/// The node's taints and whether it is cordoned.
+fn taints(node: &Node) -> (&[Taint], bool) {
+    let Some(spec) = &node.spec else { return (&[], false) };
+    (spec.taints.as_deref().unwrap_or_default(), spec.unschedulable.unwrap_or(false))
+}
+
+fn allocatable(node: &Node) -> Option<&BTreeMap<String, Quantity>> {
+    node.status.as_ref()?.allocatable.as_ref()
+}
+
+fn features(node: &Node) -> &[String] {
+    let features = node.status.as_ref().and_then(|status| status.declared_features.as_deref());
+    features.unwrap_or_default()
 }

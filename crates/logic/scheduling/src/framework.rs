@@ -43,7 +43,7 @@ pub(crate) enum Why {
     /// One fixed sentence.
     Text(&'static str),
     /// A set of resources, one bit per column.
-    Lacking(u128),
+    Lacking(u64),
     /// A set of the volume binder's reasons.
     Volumes(u8),
 }

@@ -132,6 +132,8 @@ pub enum Output {
         node: String,
         /// What comes before the binding.
         steps: Vec<VolumeStep>,
+        /// How often a node was looked for until one was found, for `scheduler_pod_scheduling_attempts`.
+        attempts: u32,
     },
     /// Patch the pod's status: condition `PodScheduled=False` with this reason and message, and the nomination.
     Refuse {

@@ -58,7 +58,7 @@ impl Plugin for NodeResourcesFit {
 
     fn filter(&self, cycle: &Cycle<'_>, _: &Memory, node: NodeIx, overlay: Overlay<'_>) -> Verdict {
         let nodes = &cycle.snapshot.nodes;
-        let (mut lacking, mut code) = (0_u128, Code::Unschedulable);
+        let (mut lacking, mut code) = (0_u64, Code::Unschedulable);
         let more = i64::try_from(overlay.added.len()).unwrap_or(0) - i64::try_from(overlay.removed.len()).unwrap_or(0);
         if nodes.requested[PODS.0][node.0] + more + 1 > nodes.allocatable[PODS.0][node.0] {
             lacking |= 1 << PODS.0;

@@ -30,11 +30,7 @@ pub(crate) struct Memory {
 
 impl InterPodAffinity {
     /// Pods of the overlay that `count` counts, removed ones negative, in the node's domain of `pair`.
-    fn shift(
-        cycle: &Cycle<'_>,
-        overlay: Overlay<'_>,
-        count: impl Fn(&Shape, LabelSetIx) -> i64,
-    ) -> i64 {
+    fn shift(cycle: &Cycle<'_>, overlay: Overlay<'_>, count: impl Fn(&Shape, LabelSetIx) -> i64) -> i64 {
         let gone = overlay.removed.iter().map(|&pod| {
             let placed = cycle.snapshot.pod(pod);
             count(&placed.subject.shape, cycle.snapshot.label_set(pod))
@@ -59,9 +55,7 @@ impl InterPodAffinity {
         (overlay, first_of_group): (Overlay<'_>, bool),
     ) -> bool {
         let (matcher, pairs) = required;
-        let domain = |pair: &PairIx| {
-            cycle.snapshot.columns.domain(cycle.snapshot.relations.pair(*pair).column, node)
-        };
+        let domain = |pair: &PairIx| cycle.snapshot.columns.domain(cycle.snapshot.relations.pair(*pair).column, node);
         if !pairs.iter().all(|pair| domain(pair) != 0) {
             return false;
         }
@@ -197,13 +191,11 @@ impl Plugin for InterPodAffinity {
             Event::Placed(aspects, subject) => {
                 let set = subject.shape.label_set;
                 let wanted = || affinity.required.as_ref().is_some_and(|(matcher, _)| relations.matches(*matcher, set));
-                let unwanted = || {
-                    affinity.forbidden.iter().any(|&pair| relations.matches(relations.pair(pair).matcher, set))
-                };
+                let unwanted =
+                    || affinity.forbidden.iter().any(|&pair| relations.matches(relations.pair(pair).matcher, set));
                 let forbade = || {
                     subject.shape.owned().iter().any(|&(pair, role)| {
-                        role == Role::Anti
-                            && relations.matches(relations.pair(pair).matcher, waking.shape.label_set)
+                        role == Role::Anti && relations.matches(relations.pair(pair).matcher, waking.shape.label_set)
                     })
                 };
                 aspects.labels

@@ -39,5 +39,7 @@ pub(crate) fn term_admits(term: &NodeSelectorTerm, labels: &Labels, name: &str) 
     let values = |values: &Option<Vec<String>>| values.clone().unwrap_or_default();
     (!expressions.is_empty() || !fields.is_empty())
         && expressions.iter().all(|test| holds(&test.operator, label(&test.key), &values(&test.values)))
-        && fields.iter().all(|test| test.key == "metadata.name" && holds(&test.operator, Some(name), &values(&test.values)))
+        && fields
+            .iter()
+            .all(|test| test.key == "metadata.name" && holds(&test.operator, Some(name), &values(&test.values)))
 }

@@ -93,7 +93,8 @@ impl Counts {
 
     fn summarise(&mut self) {
         let present = || self.by_domain.iter().copied().filter(|&count| count != ABSENT);
-        let (lowest, domains) = present().fold((i64::MAX, 0), |(lowest, domains), count| (lowest.min(count), domains + 1));
+        let (lowest, domains) =
+            present().fold((i64::MAX, 0), |(lowest, domains), count| (lowest.min(count), domains + 1));
         (self.lowest, self.domains) = (lowest, domains);
     }
 
@@ -134,7 +135,8 @@ fn overlaid(cycle: &Cycle<'_>, constraint: &SpreadConstraint, node: NodeIx, over
         return 0;
     }
     let relations = &cycle.snapshot.relations;
-    let gone = overlay.removed.iter().filter(|&&pod| relations.matches(constraint.matcher, cycle.snapshot.label_set(pod)));
+    let gone =
+        overlay.removed.iter().filter(|&&pod| relations.matches(constraint.matcher, cycle.snapshot.label_set(pod)));
     let come = overlay.added.iter().filter(|pod| relations.matches(constraint.matcher, pod.shape.label_set));
     i64::try_from(come.count()).unwrap_or(0) - i64::try_from(gone.count()).unwrap_or(0)
 }

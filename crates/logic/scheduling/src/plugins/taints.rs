@@ -44,9 +44,8 @@ impl Plugin for TaintToleration {
         if taints.is_empty() {
             return 0;
         }
-        let applies = |toleration: &&Toleration| {
-            matches!(toleration.effect.as_deref(), None | Some("" | "PreferNoSchedule"))
-        };
+        let applies =
+            |toleration: &&Toleration| matches!(toleration.effect.as_deref(), None | Some("" | "PreferNoSchedule"));
         let tolerations: Vec<Toleration> = cycle.shape.tolerations.iter().filter(applies).cloned().collect();
         let disliked = |taint: &&Taint| taint.effect == "PreferNoSchedule" && !tolerates(&tolerations, taint);
         i64::try_from(taints.iter().filter(disliked).count()).unwrap_or(i64::MAX)

@@ -62,7 +62,9 @@ fn trouble(cycle: &Cycle<'_>) -> Option<String> {
         let lost = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Lost");
         if lost {
             let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).unwrap_or_default();
-            return Some(format!("persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{volume}\""));
+            return Some(format!(
+                "persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{volume}\""
+            ));
         }
         if claim.metadata.deletion_timestamp.is_some() {
             return Some(format!("persistentvolumeclaim \"{name}\" is being deleted"));
@@ -71,7 +73,9 @@ fn trouble(cycle: &Cycle<'_>) -> Option<String> {
         if used.ephemeral && !owned {
             let pod = cycle.subject.name();
             let namespace = cycle.subject.namespace();
-            return Some(format!("PVC {namespace}/{name} was not created for pod {namespace}/{pod} (pod is not owner)"));
+            return Some(format!(
+                "PVC {namespace}/{name} was not created for pod {namespace}/{pod} (pod is not owner)"
+            ));
         }
     }
     None

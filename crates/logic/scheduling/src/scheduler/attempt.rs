@@ -42,14 +42,10 @@ impl Scheduler {
             random: &mut self.random,
         };
         match decide(&mut desk, &cycle) {
-            Ok(placement) => self.assume(subject, placement, outputs),
+            Ok(placement) => self.assume(queued, placement, outputs),
             Err(diagnosis) => {
-                let grounds = Grounds {
-                    framework: desk.framework,
-                    nominations: &self.nominations,
-                    budgets: &self.budgets,
-                    now,
-                };
+                let grounds =
+                    Grounds { framework: desk.framework, nominations: &self.nominations, budgets: &self.budgets, now };
                 let preemption = (grounds.framework.preempts && diagnosis.nodes > 0)
                     .then(|| preempt(&grounds, &cycle, &diagnosis, (&*desk.scratch, &mut *desk.random)));
                 self.refuse(queued, &diagnosis, preemption, (now, outputs));
@@ -57,7 +53,8 @@ impl Scheduler {
         }
     }
 
-    fn assume(&mut self, subject: &Arc<Subject>, placement: Placement, outputs: &mut Vec<Output>) {
+    fn assume(&mut self, queued: &Queued, placement: Placement, outputs: &mut Vec<Output>) {
+        let (subject, attempts) = (&queued.subject, queued.attempts);
         let node = self.snapshot.nodes.name(placement.node).to_string();
         let slot = self.snapshot.place(Arc::clone(subject), &node);
         self.placed.insert(Arc::clone(&subject.uid), slot);
@@ -65,7 +62,7 @@ impl Scheduler {
         self.nominations.remove(&subject.uid);
         let assumed = Assumed { steps: placement.steps.clone() };
         self.assumed.insert(Arc::clone(&subject.uid), assumed);
-        outputs.push(Output::Bind { pod: PodRef::from(&**subject), node, steps: placement.steps });
+        outputs.push(Output::Bind { pod: PodRef::from(&**subject), node, steps: placement.steps, attempts });
     }
 
     fn refuse(

@@ -109,11 +109,7 @@ impl Scheduler {
     }
 }
 
-fn swap<T>(
-    into: &mut BTreeMap<String, Arc<T>>,
-    change: Change<T>,
-    metadata: impl Fn(&T) -> &ObjectMeta,
-) -> Diff<T> {
+fn swap<T>(into: &mut BTreeMap<String, Arc<T>>, change: Change<T>, metadata: impl Fn(&T) -> &ObjectMeta) -> Diff<T> {
     let (object, present) = change.split();
     let key = key(metadata(&object));
     exchange(into, key, present.then_some(object))

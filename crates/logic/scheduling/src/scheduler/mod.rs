@@ -156,9 +156,8 @@ impl Scheduler {
 
     /// Wakes resting pods that `event` may help.
     fn announce(&mut self, event: &Event, now: Timestamp) {
-        let woken: Vec<Group> = self.queue.resting().filter_map(|(group, queued)| {
-            self.helps(event, queued).then_some(*group)
-        }).collect();
+        let woken: Vec<Group> =
+            self.queue.resting().filter_map(|(group, queued)| self.helps(event, queued).then_some(*group)).collect();
         woken.iter().for_each(|group| self.queue.wake_group(group, now));
     }
 
@@ -170,6 +169,3 @@ impl Scheduler {
         refusing.any(|(_, seat)| seat.plugin.wakes(&waking, event))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -219,9 +219,8 @@ impl Scheduler {
 fn report_gated(subject: &Subject, outputs: &mut Vec<Output>) {
     let conditions = subject.object.status.as_ref().and_then(|status| status.conditions.as_ref());
     let mut conditions = conditions.into_iter().flatten();
-    let told = conditions.any(|condition| {
-        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated")
-    });
+    let told = conditions
+        .any(|condition| condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated"));
     if !told {
         outputs.push(Output::Refuse {
             pod: PodRef::from(subject),

@@ -99,7 +99,10 @@ fn specs(a: &PodSpec, b: &PodSpec) -> bool {
         && a.resource_claims == b.resource_claims
         && (a.host_network, a.host_users) == (b.host_network, b.host_users)
         && containers(&a.containers, &b.containers)
-        && containers(a.init_containers.as_deref().unwrap_or_default(), b.init_containers.as_deref().unwrap_or_default())
+        && containers(
+            a.init_containers.as_deref().unwrap_or_default(),
+            b.init_containers.as_deref().unwrap_or_default(),
+        )
 }
 
 fn containers(a: &[Container], b: &[Container]) -> bool {

@@ -27,8 +27,13 @@ pub(crate) struct Column {
 
 impl Column {
     fn new(key: &str, slots: usize) -> Self {
-        let mut column =
-            Self { key: key.to_owned(), ids: HashMap::new(), numbers: vec![None], of: vec![0; slots], population: vec![0] };
+        let mut column = Self {
+            key: key.to_owned(),
+            ids: HashMap::new(),
+            numbers: vec![None],
+            of: vec![0; slots],
+            population: vec![0],
+        };
         column.population.reserve(slots);
         column
     }
@@ -161,7 +166,8 @@ impl NodeTerm {
         }
         for field in term.match_fields.iter().flatten() {
             // The API server admits no other field than metadata.name and no other operators than In and NotIn.
-            let names = if field.key == "metadata.name" { field.values.clone().unwrap_or_default() } else { Vec::new() };
+            let names =
+                if field.key == "metadata.name" { field.values.clone().unwrap_or_default() } else { Vec::new() };
             compiled.names.push(NameTest { wanted: field.operator == "In", names });
         }
         compiled

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use typed::api::core::v1::Node;
+use typed::api::core::v1::{ContainerImage, Node};
 
 use crate::ids::{LabelSetIx, MatcherIx, NodeIx, PairIx, PodIx};
 use crate::selector::Labels;
@@ -86,8 +86,7 @@ impl Snapshot {
         let node = self.slot(&name);
         let before = self.nodes.row(node).object.clone();
         let same_labels = before.as_ref().is_some_and(|before| before.metadata.labels == object.metadata.labels);
-        let list = |node: &Node| node.status.as_ref().and_then(|status| status.images.clone());
-        if before.as_deref().and_then(list) != list(&object) || before.is_none() {
+        if before.as_deref().is_none_or(|before| images(before) != images(&object)) {
             self.images.set(node, &mut self.nodes.rows[node.0].images, &object);
         }
         if same_labels {
@@ -150,6 +149,11 @@ impl Snapshot {
     pub(crate) fn changes(&self) -> &Changes {
         &self.changes
     }
+}
+
+fn images(node: &Node) -> &[ContainerImage] {
+    let images = node.status.as_ref().and_then(|status| status.images.as_deref());
+    images.unwrap_or_default()
 }
 
 // === impl Snapshot: pods ===

@@ -11,7 +11,7 @@ use crate::quantity;
 use crate::resources::{CPU, MEMORY, PODS, Usage};
 
 /// Kinds of resources that are told apart; further ones share the last column.
-pub(crate) const RESOURCE_KINDS_MAX: usize = 128;
+pub(crate) const RESOURCE_KINDS_MAX: usize = 64;
 
 /// A port a pod takes on its node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

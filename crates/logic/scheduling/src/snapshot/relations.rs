@@ -145,6 +145,14 @@ impl Relations {
     }
 }
 
+#[cfg(test)]
+impl Relations {
+    /// Whether nothing is held any more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.label_set_of.is_empty() && self.matcher_of.is_empty() && self.pairs.iter().next().is_none()
+    }
+}
+
 // === impl Relations: interning ===
 
 impl Relations {

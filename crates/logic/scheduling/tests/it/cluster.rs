@@ -152,7 +152,9 @@ impl Cluster {
     pub(crate) fn notes(&self, wanted: &str) -> Vec<&str> {
         let note = |output: &'_ Output| matches!(output, Output::Event { reason, .. } if *reason == wanted);
         let events = self.outputs.iter().filter(|output| note(output));
-        events.filter_map(|output| if let Output::Event { note, .. } = output { Some(note.as_str()) } else { None }).collect()
+        events
+            .filter_map(|output| if let Output::Event { note, .. } = output { Some(note.as_str()) } else { None })
+            .collect()
     }
 }
 

@@ -33,13 +33,22 @@ fn forbidden(pod: &Pod) -> impl Iterator<Item = &PodAffinityTerm> {
     apart.and_then(|apart| apart.required_during_scheduling_ignored_during_execution.as_ref()).into_iter().flatten()
 }
 
+/// Tests know one host port only.
+fn takes_port(pod: &Pod) -> bool {
+    pod.spec.as_ref().is_some_and(|spec| spec.containers.iter().any(|container| container.ports.is_some()))
+}
+
 /// Everything that must hold of placed pods, checked pod against pod.
 fn violations(cluster: &Cluster) -> Vec<String> {
     let mut found = Vec::new();
-    let placed: Vec<(&Pod, &Node)> = cluster.pods.values().filter_map(|pod| {
-        let node = pod.spec.as_ref()?.node_name.as_ref()?;
-        Some((&**pod, &**cluster.nodes.get(node)?))
-    }).collect();
+    let placed: Vec<(&Pod, &Node)> = cluster
+        .pods
+        .values()
+        .filter_map(|pod| {
+            let node = pod.spec.as_ref()?.node_name.as_ref()?;
+            Some((&**pod, &**cluster.nodes.get(node)?))
+        })
+        .collect();
     for (name, node) in &cluster.nodes {
         let here = placed.iter().filter(|(_, on)| on.metadata.name.as_deref() == Some(name));
         let used: i64 = here.clone().map(|(pod, _)| milli_cpu(pod)).sum();
@@ -58,6 +67,17 @@ fn violations(cluster: &Cluster) -> Vec<String> {
                     found.push(format!("{:?} stands beside {:?}", pod.metadata.name, other.metadata.name));
                 }
             }
+        }
+        let spec = node.spec.as_ref().expect("a spec");
+        let keeps_away = |taint: &typed::api::core::v1::Taint| taint.effect != "PreferNoSchedule";
+        if spec.unschedulable == Some(true) || spec.taints.iter().flatten().any(keeps_away) {
+            found.push(format!("{:?} is on a node that keeps pods away", pod.metadata.name));
+        }
+        let same_node = |(other, on): &&(&Pod, &Node)| {
+            pod.metadata.name < other.metadata.name && on.metadata.name == node.metadata.name
+        };
+        if takes_port(pod) && placed.iter().filter(same_node).any(|(other, _)| takes_port(other)) {
+            found.push(format!("{:?} shares its port", pod.metadata.name));
         }
         let selector = pod.spec.as_ref().and_then(|spec| spec.node_selector.as_ref());
         for (key, value) in selector.into_iter().flatten() {
@@ -184,6 +204,21 @@ proptest! {
             fresh.set_pod(alone);
             prop_assert_eq!(fresh.node_of(name), None, "{} fits but waits with {:?}", name, (cluster.message(name), &cluster.outputs));
         }
+    }
+
+    /// Telling again what is known changes nothing.
+    #[test]
+    fn old_news_have_no_consequences(acts in prop::collection::vec(an_act(), 1..60)) {
+        let mut cluster = Cluster::new();
+        acts.iter().for_each(|act| perform(&mut cluster, act));
+        cluster.refuse_bindings = false;
+        cluster.pass(60);
+        let told = cluster.outputs.len();
+        let nodes: Vec<Node> = cluster.nodes.values().map(|node| Node::clone(node)).collect();
+        let pods: Vec<Pod> = cluster.pods.values().map(|pod| Pod::clone(pod)).collect();
+        nodes.into_iter().for_each(|node| cluster.set_node(node));
+        pods.into_iter().for_each(|pod| cluster.set_pod(pod));
+        prop_assert_eq!(&cluster.outputs[told..], &[]);
     }
 
     /// The counters come back to where they were: a cluster in which pods came and went decides like one in which they

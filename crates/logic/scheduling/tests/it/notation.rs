@@ -173,7 +173,8 @@ fn related(spec: &mut PodSpec, name: &str, value: &str) -> bool {
         ..PodAffinityTerm::default()
     };
     let affinity = spec.affinity.get_or_insert_default();
-    let weighted = weight.parse().ok().map(|weight| WeightedPodAffinityTerm { weight, pod_affinity_term: term.clone() });
+    let weighted =
+        weight.parse().ok().map(|weight| WeightedPodAffinityTerm { weight, pod_affinity_term: term.clone() });
     let (required, preferred) = if kind == "with" {
         let with = affinity.pod_affinity.get_or_insert_default();
         (

@@ -13,7 +13,9 @@ use crate::notation::pod;
 fn victims(cluster: &Cluster) -> Vec<&str> {
     let name = |output: &'_ Output| matches!(output, Output::Evict { .. });
     let evictions = cluster.outputs.iter().filter(|output| name(output));
-    evictions.filter_map(|output| if let Output::Evict { victim, .. } = output { Some(victim.name.as_str()) } else { None }).collect()
+    evictions
+        .filter_map(|output| if let Output::Evict { victim, .. } = output { Some(victim.name.as_str()) } else { None })
+        .collect()
 }
 
 /// `pod` arrives; `expected` must be evicted, and the pod must end up on `node`.
@@ -28,11 +30,8 @@ fn check(cluster: &str, arriving: &str, expected: &[&str], node: &str) {
 fn budget(app: &str, allowed: i32) -> Input {
     let labels = BTreeMap::from([("app".to_owned(), app.to_owned())]);
     let selector = Some(LabelSelector { match_labels: Some(labels), match_expressions: None });
-    let metadata = ObjectMeta {
-        name: Some(app.to_owned()),
-        namespace: Some("default".to_owned()),
-        ..ObjectMeta::default()
-    };
+    let metadata =
+        ObjectMeta { name: Some(app.to_owned()), namespace: Some("default".to_owned()), ..ObjectMeta::default() };
     let status = PodDisruptionBudgetStatus { disruptions_allowed: Some(allowed), ..Default::default() };
     let spec = PodDisruptionBudgetSpec { selector, ..PodDisruptionBudgetSpec::default() };
     Input::Budget(Change::Set(Arc::new(PodDisruptionBudget { metadata, spec: Some(spec), status: Some(status) })))
@@ -42,7 +41,8 @@ fn budget(app: &str, allowed: i32) -> Input {
 fn as_few_and_as_unimportant_as_possible() {
     check("node n1 cpu=4\npod a on=n1 cpu=4", "p cpu=1 priority=1", &["a"], "n1");
     // Giving the more important ones their place back leaves the least important.
-    let three = "node n1 cpu=3\npod a on=n1 cpu=1 priority=3\npod b on=n1 cpu=1 priority=1\npod c on=n1 cpu=1 priority=2";
+    let three =
+        "node n1 cpu=3\npod a on=n1 cpu=1 priority=3\npod b on=n1 cpu=1 priority=1\npod c on=n1 cpu=1 priority=2";
     check(three, "p cpu=1 priority=9", &["b"], "n1");
     // Of equals the one that started last goes.
     let equals = "node n1 cpu=2\npod a on=n1 cpu=1 started=5\npod b on=n1 cpu=1 started=9";

@@ -110,10 +110,9 @@ fn failed_bindings_back_off_and_double() {
 #[test]
 fn a_pod_deleted_while_it_is_bound_frees_its_place() {
     let mut cluster = Cluster::of("node n1 cpu=1");
-    let outputs = cluster.scheduler.step(
-        scheduling::Input::Pod(scheduling::Change::Set(std::sync::Arc::new(pod("p cpu=1")))),
-        cluster.now,
-    );
+    let outputs = cluster
+        .scheduler
+        .step(scheduling::Input::Pod(scheduling::Change::Set(std::sync::Arc::new(pod("p cpu=1")))), cluster.now);
     assert!(matches!(outputs[..], [Output::Bind { .. }]), "{outputs:?}");
     cluster.feed(scheduling::Input::Pod(scheduling::Change::Gone(std::sync::Arc::new(pod("p cpu=1")))));
     cluster.add("pod q cpu=1");
@@ -140,7 +139,8 @@ fn pods_on_a_node_that_is_not_known_yet_are_counted_when_it_appears() {
 
 #[test]
 fn a_node_that_moves_takes_its_pods_along() {
-    let mut cluster = Cluster::of("node n1 zone=a\nnode n2 zone=b\npod a on=n1 app=web\npod w app=x apart=app=web@zone");
+    let mut cluster =
+        Cluster::of("node n1 zone=a\nnode n2 zone=b\npod a on=n1 app=web\npod w app=x apart=app=web@zone");
     assert_eq!(cluster.node_of("w"), Some("n2"));
     cluster.set_node(node("n1 zone=b"));
     cluster.add("node n3 zone=a\npod p apart=app=web@zone");

@@ -59,7 +59,8 @@ fn node_affinity() {
     check(disks, "p want=!disk want=disk=ssd", "n1");
     check(disks, "p node=n2", "n2");
     check(disks, "p node=n9", "0/2 nodes are available: 2 node(s) didn't satisfy plugin(s) [NodeAffinity].");
-    let rest = "0/2 nodes are available: 1 node(s) didn't satisfy plugin(s) [NodeAffinity], 1 node(s) were unschedulable.";
+    let rest =
+        "0/2 nodes are available: 1 node(s) didn't satisfy plugin(s) [NodeAffinity], 1 node(s) were unschedulable.";
     check("node n1 cordoned\nnode n2", "p node=n1", rest);
 }
 
@@ -83,7 +84,11 @@ fn affinity_between_pods() {
     check(zones, "p with=app=db@host", "n1");
     check(zones, "p with=app=web@zone", "0/3 nodes are available: 3 node(s) didn't match pod affinity rules.");
     check("node n1 zone=a", "p app=web with=app=web@zone", "n1");
-    check("node n1", "p app=web with=app=web@zone", "0/1 nodes are available: 1 node(s) didn't match pod affinity rules.");
+    check(
+        "node n1",
+        "p app=web with=app=web@zone",
+        "0/1 nodes are available: 1 node(s) didn't match pod affinity rules.",
+    );
     check(zones, "other/p apart=app=db@zone select=zone=b", "n3");
     check(zones, "other/p with=app=db@host", "0/3 nodes are available: 3 node(s) didn't match pod affinity rules.");
     check(zones, "other/p with=default/app=db@host", "n1");
@@ -116,10 +121,14 @@ fn spreading() {
     check("node n1", "p app=web spread=1@zone:app=web", {
         "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label)."
     });
-    check("node n1 zone=a\nnode n2 zone=b\npod a on=n1 app=web terminating", "p app=web spread=1@zone:app=web cpu=0", {
-        // The terminating pod does not count, so both nodes are as good; the score prefers the emptier one.
-        "n2"
-    });
+    check(
+        "node n1 zone=a\nnode n2 zone=b\npod a on=n1 app=web terminating",
+        "p app=web spread=1@zone:app=web cpu=0",
+        {
+            // The terminating pod does not count, so both nodes are as good; the score prefers the emptier one.
+            "n2"
+        },
+    );
 }
 
 #[test]
@@ -133,7 +142,8 @@ fn gates_devices_and_nothing_at_all() {
 
 #[test]
 fn the_whole_sentence() {
-    let mut cluster = Cluster::of("node n1 taint=a:NoSchedule\nnode n2 cpu=1\nnode n3 cpu=1\npod a on=n2 cpu=1\npod b on=n3 cpu=1");
+    let mut cluster =
+        Cluster::of("node n1 taint=a:NoSchedule\nnode n2 cpu=1\nnode n3 cpu=1\npod a on=n2 cpu=1\npod b on=n3 cpu=1");
     cluster.add("pod p cpu=1");
     let expected = "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. \
                     no new claims to deallocate, preemption: 0/3 nodes are available: \

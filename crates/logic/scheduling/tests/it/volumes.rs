@@ -117,11 +117,8 @@ fn the_smallest_fitting_volume_is_promised() {
         _ => Vec::new(),
     };
     let steps: Vec<VolumeStep> = cluster.outputs.iter().flat_map(bind).collect();
-    let promised = VolumeStep::BindVolume {
-        volume: "right".to_owned(),
-        namespace: "default".to_owned(),
-        claim: "c".to_owned(),
-    };
+    let promised =
+        VolumeStep::BindVolume { volume: "right".to_owned(), namespace: "default".to_owned(), claim: "c".to_owned() };
     assert_eq!(steps, [promised]);
     cluster.feed(claim("d", "local", None, "ReadWriteOnce"));
     cluster.add("pod q claim=d select=zone=a");
@@ -131,7 +128,8 @@ fn the_smallest_fitting_volume_is_promised() {
 
 #[test]
 fn a_claim_is_provisioned_where_the_pod_goes() {
-    let inputs = vec![class("csi", "WaitForFirstConsumer", "csi.example.com"), claim("c", "csi", None, "ReadWriteOnce")];
+    let inputs =
+        vec![class("csi", "WaitForFirstConsumer", "csi.example.com"), claim("c", "csi", None, "ReadWriteOnce")];
     let cluster = check(inputs, "p claim=c select=zone=b", "n2");
     assert!(cluster.outputs.iter().any(|output| matches!(
         output,
