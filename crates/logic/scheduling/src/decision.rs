@@ -105,15 +105,37 @@ impl Diagnosis {
 
 /// Decides where the pod goes.
 pub(crate) fn decide(desk: &mut Desk<'_>, cycle: &Cycle<'_>) -> Outcome {
-    let nodes = cycle.snapshot.nodes.live;
-    if nodes == 0 {
-        return Err(Diagnosis::default());
-    }
     let (filters, only) = pre_filter(desk, cycle)?;
     if let Some(node) = nominated_node(desk, cycle, filters) {
         return Ok(place(desk, cycle, node));
     }
-    let found = match &only {
+    filter(desk, cycle, filters, only.as_deref())?;
+    let node = if let [node] = desk.scratch.feasible[..] {
+        node
+    } else {
+        score(desk, cycle, only.is_some(), filters);
+        best(desk)
+    };
+    Ok(place(desk, cycle, node))
+}
+
+/// All nodes on which the pod fits, with their scores.
+pub(crate) fn explain(desk: &mut Desk<'_>, cycle: &Cycle<'_>) -> Result<Vec<(NodeIx, i64)>, Diagnosis> {
+    let (filters, only) = pre_filter(desk, cycle)?;
+    filter(desk, cycle, filters, only.as_deref())?;
+    score(desk, cycle, only.is_some(), filters);
+    Ok(desk.scratch.feasible.iter().copied().zip(desk.scratch.totals.iter().copied()).collect())
+}
+
+/// Fills `scratch.feasible`, or tells why no node will do.
+fn filter(
+    desk: &mut Desk<'_>,
+    cycle: &Cycle<'_>,
+    filters: PluginBits,
+    only: Option<&[NodeIx]>,
+) -> Result<(), Diagnosis> {
+    let nodes = cycle.snapshot.nodes.live;
+    let found = match only {
         Some(named) => filter_named(desk, cycle, filters, named),
         None => filter_all(desk, cycle, filters),
     };
@@ -128,8 +150,7 @@ pub(crate) fn decide(desk: &mut Desk<'_>, cycle: &Cycle<'_>) -> Outcome {
         };
         return Err(Diagnosis { nodes, plugins, filters, refusals, excluded, pre_filter: None });
     }
-    let node = if let [node] = desk.scratch.feasible[..] { node } else { score(desk, cycle, only.is_some(), filters) };
-    Ok(place(desk, cycle, node))
+    Ok(())
 }
 
 fn bit_of(framework: &Framework, name: &str) -> PluginBits {
@@ -140,6 +161,9 @@ fn bit_of(framework: &Framework, name: &str) -> PluginBits {
 type PreFiltered = (PluginBits, Option<Vec<NodeIx>>);
 
 fn pre_filter(desk: &mut Desk<'_>, cycle: &Cycle<'_>) -> Result<PreFiltered, Diagnosis> {
+    if cycle.snapshot.nodes.live == 0 {
+        return Err(Diagnosis::default());
+    }
     let (mut filters, mut only): PreFiltered = (0, None);
     for (place, seat) in desk.framework.seats.iter().enumerate().filter(|(_, seat)| seat.filters) {
         match seat.plugin.pre_filter(cycle, &mut desk.scratch.memory) {
@@ -281,8 +305,8 @@ fn nodes_wanted(percentage: i32, nodes: usize) -> usize {
     }
 }
 
-/// The best of `scratch.feasible`; equally good nodes are drawn by lot.
-fn score(desk: &mut Desk<'_>, cycle: &Cycle<'_>, named: bool, filters: PluginBits) -> NodeIx {
+/// Fills `scratch.totals` with the scores of `scratch.feasible`.
+fn score(desk: &mut Desk<'_>, cycle: &Cycle<'_>, named: bool, filters: PluginBits) {
     let framework = desk.framework;
     if named {
         score_directly(framework, cycle, desk.scratch);
@@ -291,6 +315,10 @@ fn score(desk: &mut Desk<'_>, cycle: &Cycle<'_>, named: bool, filters: PluginBit
         score_from_table(framework, table, desk.scratch);
         score_wide(framework, cycle, desk.scratch, |reach| reach == Reach::Cluster);
     }
+}
+
+/// The node with the highest total; equally good ones are drawn by lot.
+fn best(desk: &mut Desk<'_>) -> NodeIx {
     let totals = &desk.scratch.totals;
     let best = totals.iter().copied().max().expect("there are feasible nodes");
     let ties = totals.iter().filter(|&&total| total == best).count();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use typed::api::core::v1::Pod;
 
-use crate::decision::{Desk, Diagnosis, Placement, decide};
+use crate::decision::{Desk, Diagnosis, Placement, decide, explain};
 use crate::framework::Cycle;
 use crate::message::{Nomination, Output, PodRef};
 use crate::preemption::{Candidate, Grounds, Preemption, preempt};
@@ -24,7 +25,7 @@ impl Scheduler {
             self.queue.remove(&subject.uid);
             return;
         }
-        let defaults = self.default_spread(queued);
+        let defaults = self.default_spread(subject, queued.profile);
         let system_spread = defaults.is_some() && self.frameworks[queued.profile].system_spread;
         let cycle = Cycle {
             snapshot: &self.snapshot,
@@ -51,6 +52,36 @@ impl Scheduler {
                 self.refuse(queued, &diagnosis, preemption, (now, outputs));
             }
         }
+    }
+
+    /// What a decision about `pod` would look at now: the nodes on which it fits with their scores, best first, or the
+    /// message with which it would be refused. Changes nothing. `None` for pods of other schedulers.
+    pub fn explain(&mut self, pod: &Arc<Pod>) -> Option<Result<Vec<(String, i64)>, String>> {
+        let profile = self.responsible(pod)?;
+        let subject = self.subject(pod, false);
+        let defaults = self.default_spread(&subject, profile);
+        let cycle = Cycle {
+            snapshot: &self.snapshot,
+            storage: &self.storage,
+            subject: &subject,
+            shape: &subject.shape,
+            spread: defaults.as_deref().unwrap_or(&subject.shape.spread),
+            system_spread: defaults.is_some() && self.frameworks[profile].system_spread,
+        };
+        let mut desk = Desk {
+            framework: &self.frameworks[profile],
+            nominations: &self.nominations,
+            tables: &mut self.tables[profile],
+            scratch: &mut self.scratch,
+            random: &mut self.random,
+        };
+        let scores = explain(&mut desk, &cycle).map_err(|diagnosis| diagnosis.message(&self.snapshot, ""));
+        let named = |(node, score)| (self.snapshot.nodes.name(node).to_string(), score);
+        Some(scores.map(|scores| {
+            let mut scores: Vec<(String, i64)> = scores.into_iter().map(named).collect();
+            scores.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+            scores
+        }))
     }
 
     fn assume(&mut self, queued: &Queued, placement: Placement, outputs: &mut Vec<Output>) {
@@ -141,13 +172,12 @@ impl Scheduler {
     }
 
     /// The constraints of a pod that has none of its own; `None` when it has some or gets none.
-    fn default_spread(&mut self, queued: &Queued) -> Option<Arc<[SpreadConstraint]>> {
-        let subject = &queued.subject;
-        let framework = &self.frameworks[queued.profile];
+    fn default_spread(&mut self, subject: &Subject, profile: usize) -> Option<Arc<[SpreadConstraint]>> {
+        let framework = &self.frameworks[profile];
         if !subject.shape.spread.is_empty() || framework.default_spread.is_empty() {
             return None;
         }
-        let (key, epoch) = ((queued.profile, subject.shape.id), self.groups.epoch());
+        let (key, epoch) = ((profile, subject.shape.id), self.groups.epoch());
         if let Some(known) = self.default_spreads.get(&key).filter(|known| known.epoch == epoch) {
             return Some(Arc::clone(&known.constraints)).filter(|constraints| !constraints.is_empty());
         }

@@ -36,12 +36,12 @@ impl Scheduler {
         }
     }
 
-    fn responsible(&self, pod: &Pod) -> Option<usize> {
+    pub(super) fn responsible(&self, pod: &Pod) -> Option<usize> {
         let name = pod.spec.as_ref().and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or(DEFAULT_SCHEDULER);
         self.frameworks.iter().position(|framework| framework.name == name)
     }
 
-    fn subject(&mut self, pod: &Arc<Pod>, on_node: bool) -> Arc<Subject> {
+    pub(super) fn subject(&mut self, pod: &Arc<Pod>, on_node: bool) -> Arc<Subject> {
         let shape = self.shapes.of(pod, &mut self.snapshot);
         let usage = if on_node { Usage::held(pod, &mut self.snapshot.nodes) } else { shape.usage.clone() };
         let uid = pod.metadata.uid.as_deref().unwrap_or_default().into();

@@ -206,6 +206,30 @@ proptest! {
         }
     }
 
+    /// What is remembered from decision to decision is what would be computed anew.
+    #[test]
+    fn memory_and_a_fresh_look_agree(acts in prop::collection::vec(an_act(), 1..60), asked in prop::collection::vec(a_pod(), 1..6)) {
+        let mut cluster = Cluster::new();
+        for act in &acts {
+            perform(&mut cluster, act);
+            for text in &asked {
+                let explained = cluster.scheduler.explain(&std::sync::Arc::new(crate::notation::pod(&format!("q{}", &text[1..]))));
+                prop_assert!(explained.is_some());
+            }
+        }
+        let mut fresh = Cluster::new();
+        cluster.nodes.values().for_each(|node| fresh.set_node(Node::clone(node)));
+        let placed = cluster.pods.values().filter(|pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()));
+        placed.for_each(|pod| fresh.set_pod(Pod::clone(pod)));
+        // Nominated pods that wait still hold their room in the old scheduler.
+        let waiting = cluster.pods.values().any(|pod| pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some()));
+        prop_assume!(!waiting);
+        for text in &asked {
+            let pod = std::sync::Arc::new(crate::notation::pod(&format!("q{}", &text[1..])));
+            prop_assert_eq!(cluster.scheduler.explain(&pod), fresh.scheduler.explain(&pod));
+        }
+    }
+
     /// Telling again what is known changes nothing.
     #[test]
     fn old_news_have_no_consequences(acts in prop::collection::vec(an_act(), 1..60)) {
