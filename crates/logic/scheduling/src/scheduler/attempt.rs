@@ -43,7 +43,7 @@ impl Scheduler {
             random: &mut self.random,
         };
         match decide(&mut desk, &cycle) {
-            Ok(placement) => self.assume(queued, placement, outputs),
+            Ok(placement) => self.assume(queued, placement, now, outputs),
             Err(diagnosis) => {
                 let grounds =
                     Grounds { framework: desk.framework, nominations: &self.nominations, budgets: &self.budgets, now };
@@ -84,13 +84,17 @@ impl Scheduler {
         }))
     }
 
-    fn assume(&mut self, queued: &Queued, placement: Placement, outputs: &mut Vec<Output>) {
+    fn assume(&mut self, queued: &Queued, placement: Placement, now: Timestamp, outputs: &mut Vec<Output>) {
         let (subject, attempts) = (&queued.subject, queued.attempts);
         let node = self.snapshot.nodes.name(placement.node).to_string();
         let slot = self.snapshot.place(Arc::clone(subject), &node);
         self.placed.insert(Arc::clone(&subject.uid), slot);
         self.storage.promise(&placement.steps);
-        self.nominations.remove(&subject.uid);
+        if self.nominations.node_of(&subject.uid) == Some(&node) {
+            self.nominations.remove(&subject.uid);
+        } else {
+            self.withdraw(subject, now);
+        }
         let assumed = Assumed { steps: placement.steps.clone() };
         self.assumed.insert(Arc::clone(&subject.uid), assumed);
         outputs.push(Output::Bind { pod: PodRef::from(&**subject), node, steps: placement.steps, attempts });
@@ -128,7 +132,7 @@ impl Scheduler {
         // Without any node there is nobody to say no; the first node wakes whoever rests on any plugin.
         let plugins = if diagnosis.nodes == 0 { u32::MAX } else { diagnosis.plugins };
         if nomination == Nomination::Clear {
-            self.nominations.remove(&subject.uid);
+            self.withdraw(subject, now);
             if subject.nominated().is_none() {
                 nomination = Nomination::Keep;
             }
@@ -136,15 +140,16 @@ impl Scheduler {
         report(subject, ("Unschedulable", message), nomination, outputs);
         self.queue.refuse(&subject.uid, plugins, now);
         if let Some(candidate) = candidate {
-            self.evict(subject, &candidate, outputs);
+            self.evict(subject, &candidate, now, outputs);
         }
     }
 
-    fn evict(&mut self, subject: &Arc<Subject>, candidate: &Candidate, outputs: &mut Vec<Output>) {
+    fn evict(&mut self, subject: &Arc<Subject>, candidate: &Candidate, now: Timestamp, outputs: &mut Vec<Output>) {
         let node = self.snapshot.nodes.name(candidate.node).to_string();
         // Less important pods that counted on this room look for another place at once.
         for other in self.nominations.below(&node, subject.priority) {
             self.nominations.remove(&other.uid);
+            self.queue.wake(&other.uid, now);
             outputs.push(Output::Unnominate { pod: PodRef::from(&*other) });
         }
         self.nominations.set(subject, Some(&node));

@@ -100,7 +100,7 @@ impl Scheduler {
             self.queue.add(subject, profile, gate.is_some(), now);
             return;
         };
-        self.renominate(&before, &subject);
+        self.renominate(&before, &subject, now);
         self.queue.replace(Arc::clone(&subject));
         let uid = &subject.uid;
         let reshaped = before.shape.id != subject.shape.id;
@@ -119,14 +119,23 @@ impl Scheduler {
     }
 
     /// The API's word on the nomination counts when it changes; else ours, which the API may not have heard yet.
-    fn renominate(&mut self, before: &Subject, subject: &Arc<Subject>) {
+    fn renominate(&mut self, before: &Subject, subject: &Arc<Subject>, now: Timestamp) {
         match (before.nominated(), subject.nominated()) {
             (_, Some(node)) => self.nominations.set(subject, Some(node)),
-            (Some(_), None) => self.nominations.remove(&subject.uid),
+            (Some(_), None) => self.withdraw(subject, now),
             (None, None) => {
                 let node = self.nominations.node_of(&subject.uid).map(str::to_owned);
                 self.nominations.set(subject, node.as_deref());
             }
+        }
+    }
+
+    /// Ends a nomination. Pods that had to treat the pod as if it stood on its node may fit there now.
+    pub(super) fn withdraw(&mut self, subject: &Arc<Subject>, now: Timestamp) {
+        if self.nominations.node_of(&subject.uid).is_some() {
+            self.nominations.remove(&subject.uid);
+            let gone = PodAspects { deleted: true, ..PodAspects::default() };
+            self.announce(&Event::Placed(gone, Arc::clone(subject)), now);
         }
     }
 

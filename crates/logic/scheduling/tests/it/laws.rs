@@ -223,7 +223,9 @@ proptest! {
         placed.for_each(|pod| fresh.set_pod(Pod::clone(pod)));
         // Nominated pods that wait still hold their room in the old scheduler.
         let waiting = cluster.pods.values().any(|pod| pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some()));
-        prop_assume!(!waiting);
+        if waiting {
+            return Ok(());
+        }
         for text in &asked {
             let pod = std::sync::Arc::new(crate::notation::pod(&format!("q{}", &text[1..])));
             prop_assert_eq!(cluster.scheduler.explain(&pod), fresh.scheduler.explain(&pod));
