@@ -5,11 +5,9 @@
 //! `cargo run --release -p scheduling --example scheduling_bench [filter]`
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
-#![expect(clippy::disallowed_types, reason = "a benchmark measures real time")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use scheduling::{Change, Config, Input, Output, Scheduler};
@@ -165,17 +163,22 @@ fn many(count: usize, make: impl Fn(usize) -> Pod) -> Vec<Pod> {
     (0..count).map(make).collect()
 }
 
-fn workloads() -> Vec<Workload> {
-    let blue = [("color", "blue")];
-    let plain = |index| pod("default", index, "100m");
-    let coloured = |index| labelled(pod("default", index, "100m"), &blue);
-    let init = |index| pod("init", index, "100m");
-    let by_namespace = |index: usize| {
-        let namespace = format!("measure-{}", index % 100);
-        let mut term = term(&blue, HOST);
-        term.namespace_selector = Some(selector(&[("team", "devops")]));
-        anti_affinity(labelled(pod(&namespace, index, "100m"), &blue), term)
-    };
+const BLUE: [(&str, &str); 1] = [("color", "blue")];
+
+fn plain(index: usize) -> Pod {
+    pod("default", index, "100m")
+}
+
+fn init(index: usize) -> Pod {
+    pod("init", index, "100m")
+}
+
+fn blue(index: usize) -> Pod {
+    labelled(plain(index), &BLUE)
+}
+
+/// Workloads about nodes and capacity.
+fn basic() -> Vec<Workload> {
     let small = |index| pod("default", index, "900m");
     let large = |index| {
         let mut pod = pod("vip", index, "3");
@@ -184,71 +187,41 @@ fn workloads() -> Vec<Workload> {
     };
     let different = |index: usize| pod("default", index, &format!("{}m", 50 + index % 500));
     let impossible = |index| pod("default", index, "9");
-    let mut selecting =
-        workload("C6 RequiredPodAntiAffinityWithNSSelector 6000/2000", 6000, 3, vec![], many(2000, by_namespace));
-    selecting.namespaces = 100;
+    let daemon = |index| on_node_field(plain(index), &format!("node-{:05}", index % 15_000));
+    let mixed = [many(5000, impossible), many(10_000, |index| pod("fits", index, "100m"))].concat();
     vec![
         workload("C1 SchedulingBasic 5000/10000", 5000, 3, many(1000, init), many(10_000, plain)),
         workload("C1' as C1, 500 different templates", 5000, 3, many(1000, init), many(10_000, different)),
-        workload("C2 SchedulingNodeAffinity 5000/10000", 5000, 3, vec![], many(10_000, |i| in_zones(plain(i)))),
-        workload(
-            "C3 TopologySpreading 5000/5000",
-            5000,
-            3,
-            many(5000, init),
-            many(5000, |i| spreads(coloured(i), "DoNotSchedule")),
-        ),
-        workload(
-            "C3 PreferredTopologySpreading 5000/5000",
-            5000,
-            3,
-            many(5000, init),
-            many(5000, |i| spreads(coloured(i), "ScheduleAnyway")),
-        ),
-        workload(
-            "C4 SchedulingPodAntiAffinity 5000/2000",
-            5000,
-            3,
-            many(1000, init),
-            many(2000, |i| anti_affinity(coloured(i), term(&blue, HOST))),
-        ),
-        workload(
-            "C5 SchedulingPodAffinity 5000/5000",
-            5000,
-            1,
-            many(5000, init),
-            many(5000, |i| affinity(coloured(i), term(&blue, ZONE))),
-        ),
-        selecting,
-        workload(
-            "C7 PreferredPodAffinity 5000/5000",
-            5000,
-            3,
-            many(5000, init),
-            many(5000, |i| prefers(coloured(i), term(&blue, HOST), false)),
-        ),
-        workload(
-            "C7 PreferredPodAntiAffinity 5000/5000",
-            5000,
-            3,
-            many(5000, init),
-            many(5000, |i| prefers(coloured(i), term(&blue, HOST), true)),
-        ),
+        workload("C2 SchedulingNodeAffinity 5000/10000", 5000, 3, vec![], many(10_000, |index| in_zones(plain(index)))),
         workload("C8 PreemptionBasic 1000/4000/1000", 1000, 3, many(4000, small), many(1000, large)),
-        workload(
-            "C9 Unschedulable 5000, 5000 impossible + 10000",
-            5000,
-            3,
-            vec![],
-            [many(5000, impossible), many(10_000, |i| pod("fits", i, "100m"))].concat(),
-        ),
-        workload(
-            "C10 SchedulingDaemonset 15000/30000",
-            15_000,
-            3,
-            vec![],
-            many(30_000, |i| on_node_field(plain(i), &format!("node-{:05}", i % 15_000))),
-        ),
+        workload("C9 Unschedulable 5000, 5000 impossible + 10000", 5000, 3, vec![], mixed),
+        workload("C10 SchedulingDaemonset 15000/30000", 15_000, 3, vec![], many(30_000, daemon)),
+    ]
+}
+
+/// Workloads about other pods.
+fn relational() -> Vec<Workload> {
+    let apart_across = |index: usize| {
+        let mut term = term(&BLUE, HOST);
+        term.namespace_selector = Some(selector(&[("team", "devops")]));
+        anti_affinity(labelled(pod(&format!("measure-{}", index % 100), index, "100m"), &BLUE), term)
+    };
+    let hard = |index| spreads(blue(index), "DoNotSchedule");
+    let soft = |index| spreads(blue(index), "ScheduleAnyway");
+    let apart = |index| anti_affinity(blue(index), term(&BLUE, HOST));
+    let beside = |index| affinity(blue(index), term(&BLUE, ZONE));
+    let likes = |index| prefers(blue(index), term(&BLUE, HOST), false);
+    let dislikes = |index| prefers(blue(index), term(&BLUE, HOST), true);
+    let before = || many(5000, init);
+    let selecting = "C6 RequiredPodAntiAffinityWithNSSelector 6000/2000";
+    vec![
+        workload("C3 TopologySpreading 5000/5000", 5000, 3, before(), many(5000, hard)),
+        workload("C3 PreferredTopologySpreading 5000/5000", 5000, 3, before(), many(5000, soft)),
+        workload("C4 SchedulingPodAntiAffinity 5000/2000", 5000, 3, many(1000, init), many(2000, apart)),
+        workload("C5 SchedulingPodAffinity 5000/5000", 5000, 1, before(), many(5000, beside)),
+        Workload { namespaces: 100, ..workload(selecting, 6000, 3, vec![], many(2000, apart_across)) },
+        workload("C7 PreferredPodAffinity 5000/5000", 5000, 3, before(), many(5000, likes)),
+        workload("C7 PreferredPodAntiAffinity 5000/5000", 5000, 3, before(), many(5000, dislikes)),
     ]
 }
 
@@ -329,7 +302,7 @@ fn run(workload: &Workload) {
     world.add(&workload.before);
     world.drain();
     let placed_before = world.bound;
-    let start = Instant::now();
+    let start = env::time::Instant::now();
     world.add(&workload.measured);
     world.drain();
     let seconds = start.elapsed().as_secs_f64();
@@ -343,5 +316,6 @@ fn run(workload: &Workload) {
 
 fn main() {
     let filter = std::env::args().nth(1).unwrap_or_default();
-    workloads().iter().filter(|workload| workload.name.contains(&filter)).for_each(run);
+    let all = basic().into_iter().chain(relational());
+    all.filter(|workload| workload.name.contains(&filter)).for_each(|workload| run(&workload));
 }
