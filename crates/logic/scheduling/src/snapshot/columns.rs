@@ -23,30 +23,57 @@ pub(crate) struct Column {
     of: Vec<Domain>,
     /// Live nodes per domain.
     population: Vec<u32>,
+    pinned: Vec<bool>,
+    free: Vec<Domain>,
 }
 
 impl Column {
     fn new(key: &str, slots: usize) -> Self {
-        let mut column = Self {
+        Self {
             key: key.to_owned(),
             ids: HashMap::new(),
             numbers: vec![None],
             of: vec![0; slots],
             population: vec![0],
-        };
-        column.population.reserve(slots);
-        column
+            pinned: vec![true],
+            free: Vec::new(),
+        }
     }
 
     fn intern(&mut self, value: &str) -> Domain {
         if let Some(&id) = self.ids.get(value) {
             return id;
         }
-        let id = Domain::try_from(self.numbers.len()).expect("fewer label values than 2^32");
+        let number = value.parse().ok();
+        let id = if let Some(id) = self.free.pop() {
+            self.numbers[id as usize] = number;
+            id
+        } else {
+            self.numbers.push(number);
+            self.population.push(0);
+            self.pinned.push(false);
+            Domain::try_from(self.numbers.len() - 1).expect("fewer label values than 2^32")
+        };
         self.ids.insert(value.to_owned(), id);
-        self.numbers.push(value.parse().ok());
-        self.population.push(0);
         id
+    }
+
+    /// The number of a value that a node selector compares with; it stays the value's number for good.
+    fn pin(&mut self, value: &str) -> Domain {
+        let id = self.intern(value);
+        self.pinned[id as usize] = true;
+        id
+    }
+
+    /// Takes a node's value out. A number that no node and no selector has any more is given to another value, so that
+    /// nodes that come and go under ever new names need no more room than those that are there.
+    fn leave(&mut self, node: NodeIx, labels: Option<&Labels>) {
+        let domain = std::mem::take(&mut self.of[node.0]);
+        self.population[domain as usize] -= 1;
+        if self.population[domain as usize] == 0 && !self.pinned[domain as usize] {
+            let gone = value(labels, &self.key).and_then(|value| self.ids.remove(value));
+            self.free.extend(gone);
+        }
     }
 
     /// The node's domain; 0 when it lacks the label.
@@ -114,12 +141,9 @@ impl Columns {
         }
     }
 
-    /// Takes a node's labels out.
-    pub(crate) fn leave(&mut self, node: NodeIx) {
-        for column in &mut self.list {
-            let domain = std::mem::take(&mut column.of[node.0]);
-            column.population[domain as usize] -= 1;
-        }
+    /// Takes a node's labels out: those it was entered with.
+    pub(crate) fn leave(&mut self, node: NodeIx, labels: Option<&Labels>) {
+        self.list.iter_mut().for_each(|column| column.leave(node, labels));
     }
 }
 
@@ -178,7 +202,7 @@ impl NodeTerm {
         let mut compiled = Self::default();
         for (key, value) in labels {
             let column = columns.of_key(key, rows);
-            let domain = columns.list[column.0].intern(value);
+            let domain = columns.list[column.0].pin(value);
             compiled.labels.push(LabelTest { column, test: Test::In(vec![domain]) });
         }
         compiled
@@ -203,7 +227,7 @@ impl LabelTest {
         let column = columns.of_key(&expression.key, rows);
         let values = expression.values.as_deref().unwrap_or_default();
         let bound = values.first().and_then(|value| value.parse().ok());
-        let mut domains = || values.iter().map(|value| columns.list[column.0].intern(value)).collect();
+        let mut domains = || values.iter().map(|value| columns.list[column.0].pin(value)).collect();
         let test = match expression.operator.as_str() {
             "In" => Test::In(domains()),
             "NotIn" => Test::NotIn(domains()),

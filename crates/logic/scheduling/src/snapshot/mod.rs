@@ -49,6 +49,12 @@ pub(crate) struct Snapshot {
     changes: Changes,
 }
 
+/// A node's state before and after; absent while it does not exist.
+struct Relabelling<'a> {
+    old: Option<&'a Node>,
+    new: Option<&'a Node>,
+}
+
 /// The nodes that changed, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -92,9 +98,8 @@ impl Snapshot {
         if same_labels {
             self.nodes.enter(node, object);
         } else {
-            self.relabel(node, before.is_some(), object.metadata.labels.clone().as_ref(), |nodes| {
-                nodes.enter(node, object);
-            });
+            let change = Relabelling { old: before.as_deref(), new: Some(&object) };
+            self.relabel(node, &change, |nodes| nodes.enter(node, Arc::clone(&object)));
         }
         self.changes.push(node);
         node
@@ -103,24 +108,25 @@ impl Snapshot {
     /// Takes a node out. Pods on it stay counted until they are removed.
     pub(crate) fn drop_node(&mut self, name: &str) {
         let Some(node) = self.nodes.find(name) else { return };
-        if self.nodes.row(node).live() {
+        if let Some(object) = self.nodes.row(node).object.clone() {
             self.images.clear(node, &mut self.nodes.rows[node.0].images);
-            self.relabel(node, true, None, |nodes| nodes.leave(node));
+            let change = Relabelling { old: Some(&object), new: None };
+            self.relabel(node, &change, |nodes| nodes.leave(node));
         }
         self.changes.push(node);
         self.nodes.retire(node);
     }
 
-    /// Moves a node from its old labels to new ones (`None`: it is gone), with the pods that stand on it.
-    fn relabel(&mut self, node: NodeIx, was_live: bool, labels: Option<&Labels>, change: impl FnOnce(&mut Nodes)) {
+    /// Moves a node from its old labels to the new ones, with the pods that stand on it.
+    fn relabel(&mut self, node: NodeIx, labels: &Relabelling<'_>, change: impl FnOnce(&mut Nodes)) {
         let pods = self.nodes.row(node).pods.clone();
         pods.iter().for_each(|&pod| self.count(pod, -1));
-        if was_live {
-            self.columns.leave(node);
+        if let Some(old) = labels.old {
+            self.columns.leave(node, old.metadata.labels.as_ref());
         }
         change(&mut self.nodes);
-        if self.nodes.row(node).live() {
-            self.columns.enter(node, labels);
+        if let Some(new) = labels.new {
+            self.columns.enter(node, new.metadata.labels.as_ref());
         }
         pods.iter().for_each(|&pod| self.count(pod, 1));
     }
