@@ -83,6 +83,11 @@ pub(crate) async fn ensure(loopback: &Loopback, config: &Config) -> Result<(), R
     for name in NAMESPACES {
         loopback.make(namespaces, &named(name)).await?;
     }
+    let classes = row("scheduling.k8s.io/v1", "PriorityClass")?;
+    let objects = [
+        priority_class("system-cluster-critical", 2_000_000_000, "For pods that the cluster cannot do without and that may run on another node."),
+        priority_class("system-node-critical", 2_000_001_000, "For pods that their node cannot do without."),
+    ];
     let mut work: Vec<BoxFuture<'_, Result<(), Refusal>>> = Vec::new();
     let defaults = bootstrap();
     for role in &defaults.cluster_roles {
@@ -97,11 +102,6 @@ pub(crate) async fn ensure(loopback: &Loopback, config: &Config) -> Result<(), R
     for binding in &defaults.role_bindings {
         work.push(Box::pin(settle(loopback, binding)));
     }
-    let classes = row("scheduling.k8s.io/v1", "PriorityClass")?;
-    let objects = [
-        priority_class("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
-        priority_class("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
-    ];
     for object in &objects {
         work.push(Box::pin(loopback.make(classes, object)));
     }
@@ -122,7 +122,7 @@ async fn settle<K: Kind + Reconcile>(loopback: &Loopback, expected: &K) -> Resul
             let path = resource.path(object.namespace(), object.name(), "");
             loopback.send(Method::PUT, path, Some(&object.to_tree())).await.map(drop)
         }
-        Step::Replace(object) => {
+        Step::Recreate(object) => {
             let path = resource.path(object.namespace(), object.name(), "");
             loopback.send(Method::DELETE, path, None).await?;
             loopback.make(resource, &object.to_tree()).await

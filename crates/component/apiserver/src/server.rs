@@ -58,7 +58,6 @@ impl Server {
         let loopback_token = env::rand::uuid();
         let authenticator = Arc::new(authenticator(&config, &routes, &loopback_token));
         let authorizer: Arc<dyn Authorizer> = Arc::new(authz::Union(vec![
-            crate::node_authorizer::follow(&routes, &shutdown).await?,
             Arc::clone(&roles) as Arc<dyn Authorizer>,
         ]));
         let front = Arc::new(Front {
@@ -193,7 +192,7 @@ fn clone_key(key: &pki::PrivateKey) -> Result<pki::PrivateKey, pki::Error> {
 }
 
 fn checks(endpoint: &'static str, store: &Arc<dyn Store>) -> Checks {
-    let mut checks = Checks::new(endpoint);
+    let checks = Checks::new(endpoint);
     checks.add("ping", || Ok(()));
     checks.add("log", || Ok(()));
     let store = Arc::clone(store);
