@@ -20,5 +20,6 @@ mod service_addresses;
 mod subresources;
 mod verbs;
 
-pub use config::{Config, StartError};
+pub use addresses::Range;
+pub use config::{Config, Place, StartError};
 pub use server::Server;
