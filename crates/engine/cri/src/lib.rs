@@ -22,8 +22,6 @@ mod runtime;
 
 #[rustfmt::skip]
 #[expect(
-    missing_debug_implementations,
-    clippy::or_fun_call,
     clippy::too_many_lines,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,

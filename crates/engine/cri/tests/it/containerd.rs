@@ -25,7 +25,7 @@ impl Containerd {
     /// Starts one; `None`, with a word on the test's output, where this machine cannot run it.
     pub(crate) async fn start() -> Option<Containerd> {
         if !nix::unistd::geteuid().is_root() || !Path::new("/usr/bin/containerd").exists() {
-            println!("skipped: needs root and /usr/bin/containerd");
+            eprintln!("skipped: needs root and /usr/bin/containerd");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("fk-ctd-").tempdir().expect("a temporary folder");
@@ -80,7 +80,7 @@ impl Containerd {
         let Ok(entries) = env::fs::read_dir(&tasks) else { return };
         for entry in entries.flatten() {
             for file in ["init.pid", "shim.pid"] {
-                let pid = env::fs::read_to_string(&entry.path().join(file)).unwrap_or_default();
+                let pid = env::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
                 if let Ok(pid) = pid.trim().parse::<i32>() {
                     let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
                 }
