@@ -22,7 +22,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let staging = staging_name(path);
     let written = write_synced(&staging, bytes, mode).and_then(|()| std::fs::rename(&staging, path));
     if let Err(error) = written {
-        if let Err(cleanup) = std::fs::remove_file(&staging) && cleanup.kind() != io::ErrorKind::NotFound {
+        if let Err(cleanup) = std::fs::remove_file(&staging)
+            && cleanup.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(path = %staging.display(), %cleanup, "a staging file stays behind");
         }
         return Err(error);

@@ -1,3 +1,17 @@
-//! The `xtask` program.
+//! The workspace's own chores.
 
-fn main() {}
+mod schema;
+
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+enum Command {
+    /// Makes the schema table of the built-in types.
+    Schema(schema::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Schema(arguments) => schema::run(&arguments),
+    }
+}

@@ -1,0 +1,6 @@
+//! The codec against upstream's bytes and against hostile ones.
+
+mod json;
+mod robust;
+mod wire;
+mod yaml;

@@ -1,0 +1,203 @@
+//! What a kind promises to the one path per verb.
+
+use jiff::Timestamp;
+use object::schema::TypeId;
+use object::{Path, Schema, Text, Value};
+
+use crate::{Problem, Resource, User};
+
+/// The circumstances of a write.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Who asks.
+    pub user: &'a User,
+    /// When.
+    pub now: Timestamp,
+    /// The subresource written to; empty for the object itself.
+    pub subresource: &'a str,
+}
+
+/// Properties of a kind that the paths act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether the object has a `status` that only the status subresource may write.
+    pub has_status: bool,
+    /// Whether `metadata.generation` counts changes of everything but metadata and status.
+    pub counts_generations: bool,
+    /// Whether an update of an absent object creates it.
+    pub creates_on_update: bool,
+    /// Whether an update may leave out the resource version.
+    pub unconditional_update: bool,
+}
+
+impl Facts {
+    /// A kind with spec and status.
+    pub const WORKLOAD: Facts =
+        Facts { has_status: true, counts_generations: true, creates_on_update: false, unconditional_update: true };
+    /// A kind that is plain data.
+    pub const DATA: Facts =
+        Facts { has_status: false, counts_generations: false, creates_on_update: false, unconditional_update: true };
+}
+
+/// How an object is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// At once (or when its finalizers are gone).
+    Immediate,
+    /// After a grace period that something else shortens: a pod's kubelet.
+    Graceful {
+        /// The period.
+        seconds: i64,
+    },
+}
+
+/// One column of a kind's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Header, as upstream writes it (`Up-to-date`).
+    pub name: &'static str,
+    /// `string`, `integer`, `number`, `boolean` or `date`.
+    pub kind: &'static str,
+    /// `name` for the column with the object's name.
+    pub format: &'static str,
+    /// 0: always shown, 1: only when asked for more.
+    pub priority: u8,
+    /// What the column means.
+    pub description: &'static str,
+}
+
+/// One cell of a row.
+pub type Cell = Value;
+
+/// What a kind promises. Every method works on canonical trees of the kind's storage version.
+///
+/// The default methods are those of a kind that is plain data and accepts whatever its schema accepts.
+pub trait Strategy: Send + Sync {
+    /// The row this belongs to.
+    fn resource(&self) -> &Resource;
+
+    /// The table that knows the kind's type, and the type.
+    fn root(&self) -> (&Schema, TypeId);
+
+    /// Properties the paths act on.
+    fn facts(&self) -> Facts {
+        Facts::DATA
+    }
+
+    /// Fills in what the request left out. Applied to every object read from a client or from the store.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Completes an object before it is created, beyond what every kind has in common.
+    fn prepare_create(&self, _context: &Context<'_>, _new: &mut Value) {}
+
+    /// Completes an object before it is updated: fields that this kind, or this subresource, does not let clients write.
+    fn prepare_update(&self, _context: &Context<'_>, _new: &mut Value, _old: &Value) {}
+
+    /// What is wrong with a new object, beyond its metadata.
+    fn validate_create(&self, _context: &Context<'_>, _new: &Value) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What is wrong with a change, beyond the metadata.
+    fn validate_update(&self, _context: &Context<'_>, _new: &Value, _old: &Value) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What is wrong with the object's name.
+    fn name_problems(&self, name: &str) -> Vec<String> {
+        object::names::dns_subdomain(name)
+    }
+
+    /// What the client should be told though the write succeeds.
+    fn warnings(&self, _context: &Context<'_>, _new: &Value, _old: Option<&Value>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How a deletion with the requested grace period goes.
+    fn deletion(&self, _object: &Value, _requested_seconds: Option<i64>) -> Deletion {
+        Deletion::Immediate
+    }
+
+    /// Fields that server-side apply must not own when `subresource` is written.
+    fn reset_fields(&self, _subresource: &str) -> Vec<Path> {
+        Vec::new()
+    }
+
+    /// Values that field selectors may ask for, beyond name and namespace.
+    fn selectable_fields(&self, _object: &Value) -> Vec<(&'static str, Text)> {
+        Vec::new()
+    }
+
+    /// Names of those fields.
+    fn selectable_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The table's columns.
+    fn columns(&self) -> &'static [Column] {
+        const { &[NAME, AGE] }
+    }
+
+    /// The object's row, one cell per column.
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Cell> {
+        let meta = object::Meta::of(object);
+        vec![Value::from(meta.name()), crate::strategy::age(object, now)]
+    }
+
+    /// Turns an object of this row's version into the stored one.
+    fn stored(&self, object: Value) -> Value {
+        object
+    }
+
+    /// Turns a stored object into one of this row's version.
+    fn served(&self, object: Value) -> Value {
+        object
+    }
+}
+
+/// The column of names.
+pub const NAME: Column = Column {
+    name: "Name",
+    kind: "string",
+    format: "name",
+    priority: 0,
+    description: "Unique among the objects of its kind and namespace.",
+};
+
+/// The column of ages.
+pub const AGE: Column =
+    Column { name: "Age", kind: "string", format: "", priority: 0, description: "Time since the object was created." };
+
+/// How long ago the object was created, as a person reads it.
+pub fn age(object: &Value, now: Timestamp) -> Value {
+    let created = object.str_at(&["metadata", "creationTimestamp"]).and_then(object::timestamp::parse);
+    Value::from(match created {
+        Some(created) => human_duration(now.duration_since(created).as_secs()),
+        None => "<unknown>".to_owned(),
+    })
+}
+
+/// A duration in the two units that matter, as upstream's `HumanDuration`.
+pub fn human_duration(seconds: i64) -> String {
+    let two = |major: i64, unit: char, minor: i64, minor_unit: char| match minor {
+        0 => format!("{major}{unit}"),
+        _ => format!("{major}{unit}{minor}{minor_unit}"),
+    };
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        i64::MIN..=-2 => "<invalid>".to_owned(),
+        -1..=0 => "0s".to_owned(),
+        1..120 => format!("{seconds}s"),
+        120..600 => two(minutes, 'm', seconds % 60, 's'),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => two(hours, 'h', minutes % 60, 'm'),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => two(days, 'd', hours % 24, 'h'),
+        691_200..63_072_000 => format!("{days}d"),
+        63_072_000..252_288_000 => two(days / 365, 'y', days % 365, 'd'),
+        _ => format!("{}y", days / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests;
