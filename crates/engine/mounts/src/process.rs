@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use tokio::io::unix::AsyncFd;
+
 /// A descriptor that becomes readable when the process `pid` ends (pidfd_open(2), Linux 5.3).
 ///
 /// An error of kind `NotFound` says that it has ended already.
@@ -19,4 +21,20 @@ pub fn watch(pid: i32) -> io::Result<OwnedFd> {
     let descriptor = RawFd::try_from(answer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Waits until the process `pid` has ended. That it has ended already is fine.
+///
+/// Must be called inside a tokio runtime.
+#[expect(unsafe_code, reason = "tokio has no safe constructor for descriptors of a type it does not know")]
+pub async fn ended(pid: i32) -> io::Result<()> {
+    let descriptor = match watch(pid) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    // SAFETY: the descriptor is owned by what is registered and closed only when that is dropped, after it was taken out
+    // of the poll set; nobody else has it.
+    let watched = unsafe { AsyncFd::register(descriptor) }.map_err(io::Error::from)?;
+    watched.readable().await?;
+    Ok(())
 }
