@@ -35,6 +35,6 @@ pub async fn ended(pid: i32) -> io::Result<()> {
     // SAFETY: the descriptor is owned by what is registered and closed only when that is dropped, after it was taken out
     // of the poll set; nobody else has it.
     let watched = unsafe { AsyncFd::register(descriptor) }.map_err(io::Error::from)?;
-    watched.readable().await?;
+    let _ready = watched.readable().await?;
     Ok(())
 }
