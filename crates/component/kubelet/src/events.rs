@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use podplan::Role;
 use tokio::sync::mpsc;
 use typed::api::core::v1::{Event, EventSource, ObjectReference, Pod};
 use typed::meta::{ObjectMeta, Time};
@@ -23,6 +24,26 @@ pub enum Severity {
     Warning,
 }
 
+/// What an event says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notice<'a> {
+    severity: Severity,
+    reason: &'a str,
+    message: &'a str,
+}
+
+impl<'a> Notice<'a> {
+    /// Information. `reason` is one of upstream's words (`pkg/kubelet/events`).
+    pub(crate) fn normal(reason: &'a str, message: &'a str) -> Notice<'a> {
+        Notice { severity: Severity::Normal, reason, message }
+    }
+
+    /// Something to look at.
+    pub(crate) fn warning(reason: &'a str, message: &'a str) -> Notice<'a> {
+        Notice { severity: Severity::Warning, reason, message }
+    }
+}
+
 /// An event as it was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -38,7 +59,7 @@ pub struct Told {
 
 /// Tells events.
 #[derive(Debug)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     node_name: String,
     out: mpsc::Sender<Event>,
     recent: Mutex<std::collections::VecDeque<Told>>,
@@ -46,7 +67,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder that writes to `api` from a task of its own.
-    pub fn start(api: Arc<dyn Api>, node_name: &str) -> Arc<Recorder> {
+    pub(crate) fn start(api: Arc<dyn Api>, node_name: &str) -> Arc<Recorder> {
         let (out, mut waiting) = mpsc::channel::<Event>(WAITING_EVENTS_MAX);
         env::task::spawn(env::task::Fate::Local, "kubelet-events", async move {
             while let Some(event) = waiting.recv().await {
@@ -58,8 +79,9 @@ impl Recorder {
         Arc::new(Recorder { node_name: node_name.to_owned(), out, recent: Mutex::default() })
     }
 
-    /// Tells something about a pod, or about one of its containers (`spec.containers{name}`).
-    pub fn tell(&self, pod: &Pod, field: Option<&str>, severity: Severity, reason: &str, message: &str) {
+    /// Tells something about a pod, or about one of its containers.
+    pub(crate) fn tell(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) {
+        let Notice { severity, reason, message } = notice;
         let meta = &pod.metadata;
         let name = meta.name.clone().unwrap_or_default();
         let namespace = meta.namespace.clone().unwrap_or_default();
@@ -76,17 +98,17 @@ impl Recorder {
             recent.pop_front();
         }
         drop(recent);
-        if self.out.try_send(self.event(pod, field, severity, reason, message)).is_err() {
+        if self.out.try_send(self.event(pod, container, notice)).is_err() {
             tracing::warn!("too many events wait: one is dropped");
         }
     }
 
     /// The latest events, the oldest first.
-    pub fn recent(&self) -> Vec<Told> {
+    pub(crate) fn recent(&self) -> Vec<Told> {
         self.recent.lock().iter().cloned().collect()
     }
 
-    fn event(&self, pod: &Pod, field: Option<&str>, severity: Severity, reason: &str, message: &str) -> Event {
+    fn event(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) -> Event {
         let now = Time(env::time::now());
         let meta = &pod.metadata;
         let name = meta.name.clone().unwrap_or_default();
@@ -103,11 +125,11 @@ impl Recorder {
                 namespace: meta.namespace.clone(),
                 uid: meta.uid.clone(),
                 resource_version: meta.resource_version.clone(),
-                field_path: field.map(str::to_owned),
+                field_path: container.and_then(|name| field_path(pod, name)),
             },
-            type_: Some(if severity == Severity::Normal { "Normal" } else { "Warning" }.to_owned()),
-            reason: Some(reason.to_owned()),
-            message: Some(message.to_owned()),
+            type_: Some(if notice.severity == Severity::Normal { "Normal" } else { "Warning" }.to_owned()),
+            reason: Some(notice.reason.to_owned()),
+            message: Some(notice.message.to_owned()),
             source: Some(EventSource { component: Some("kubelet".to_owned()), host: Some(self.node_name.clone()) }),
             reporting_component: Some("kubelet".to_owned()),
             reporting_instance: Some(self.node_name.clone()),
@@ -117,4 +139,15 @@ impl Recorder {
             ..Default::default()
         }
     }
+}
+
+/// Where in the pod a container stands: `spec.initContainers{name}`.
+fn field_path(pod: &Pod, name: &str) -> Option<String> {
+    let (role, _) = podplan::container(pod, name)?;
+    let list = match role {
+        Role::Init | Role::Sidecar => "initContainers",
+        Role::Regular => "containers",
+        Role::Ephemeral => "ephemeralContainers",
+    };
+    Some(format!("spec.{list}{{{name}}}"))
 }

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use typed::api::core::v1::{Container, Pod};
 
 use crate::config::Config;
-use crate::events::{Recorder, Severity};
+use crate::events::{Notice, Recorder};
 
 /// Gets images for containers.
 #[derive(Debug)]
@@ -43,24 +43,24 @@ impl Images {
         let now = env::time::now();
         let again = |seconds| now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now);
         images::check(&asked).map_err(|message| {
-            self.tell(pod, container, Severity::Warning, "InspectFailed", &message);
+            self.tell(pod, container, Notice::warning("InspectFailed", &message));
             Held { reason: "InvalidImageName".to_owned(), message, until: again(60) }
         })?;
         let spec =
             ImageSpec { image: images::normalized(&asked), user_specified_image: asked.clone(), ..Default::default() };
         let present = self.runtime.image_status(spec.clone()).await.map_err(|failure| {
             let message = format!("Failed to inspect image \"{asked}\": {failure}");
-            self.tell(pod, container, Severity::Warning, "InspectFailed", &message);
+            self.tell(pod, container, Notice::warning("InspectFailed", &message));
             Held { reason: "ImageInspectError".to_owned(), message, until: again(10) }
         })?;
         match images::choose(container.image_pull_policy.as_deref(), &asked, present.is_some()) {
             Choice::Use => {
-                self.tell(pod, container, Severity::Normal, "Pulled", &images::present_message(&asked));
+                self.tell(pod, container, Notice::normal("Pulled", &images::present_message(&asked)));
                 Ok((spec, present.unwrap_or_default()))
             }
             Choice::Refuse => {
                 let message = images::never_message(&asked);
-                self.tell(pod, container, Severity::Warning, "ErrImageNeverPull", &message);
+                self.tell(pod, container, Notice::warning("ErrImageNeverPull", &message));
                 Err(Held { reason: "ErrImageNeverPull".to_owned(), message, until: again(10) })
             }
             Choice::Pull => self.pull(pod, container, asked, spec).await,
@@ -77,13 +77,13 @@ impl Images {
         let key = format!("{}_{asked}", pod.metadata.uid.as_deref().unwrap_or_default());
         if let Some(held) = self.backing_off(&key, &asked) {
             let event = format!("Back-off pulling image \"{asked}\"");
-            self.tell(pod, container, Severity::Normal, "BackOff", &event);
+            self.tell(pod, container, Notice::normal("BackOff", &event));
             return Err(held);
         }
         let queued = env::time::Instant::now();
         let permit = self.pulls.acquire().await;
         let waiting = queued.elapsed();
-        self.tell(pod, container, Severity::Normal, "Pulling", &format!("Pulling image \"{asked}\""));
+        self.tell(pod, container, Notice::normal("Pulling", &format!("Pulling image \"{asked}\"")));
         let started = env::time::Instant::now();
         let pull =
             ImagePull { image: spec.clone(), auth: None, sandbox_config: None, limit: self.config.image_pull_limit };
@@ -98,11 +98,11 @@ impl Images {
                 let image = image.unwrap_or_default();
                 let signed = |duration| jiff::SignedDuration::try_from(duration).unwrap_or_default();
                 let message = images::pulled_message(&asked, signed(started.elapsed()), signed(waiting), image.size);
-                self.tell(pod, container, Severity::Normal, "Pulled", &message);
+                self.tell(pod, container, Notice::normal("Pulled", &message));
                 self.failures.lock().back_offs.forget(&key);
                 Ok((spec, image))
             }
-            Err(failure) => Err(self.failed(pod, container, &key, &asked, &failure.to_string())),
+            Err(failure) => Err(self.failed(pod, container, &key, &failure.to_string())),
         }
     }
 
@@ -115,11 +115,12 @@ impl Images {
         (until > env::time::now()).then_some(held)
     }
 
-    fn failed(&self, pod: &Pod, container: &Container, key: &str, asked: &str, failure: &str) -> Held {
+    fn failed(&self, pod: &Pod, container: &Container, key: &str, failure: &str) -> Held {
+        let asked = container.image.as_deref().unwrap_or_default();
         let now = env::time::now();
         let message = format!("failed to pull and unpack image \"{asked}\": {failure}");
-        self.tell(pod, container, Severity::Warning, "Failed", &format!("Failed to pull image \"{asked}\": {failure}"));
-        self.tell(pod, container, Severity::Warning, "Failed", "Error: ErrImagePull");
+        self.tell(pod, container, Notice::warning("Failed", &format!("Failed to pull image \"{asked}\": {failure}")));
+        self.tell(pod, container, Notice::warning("Failed", "Error: ErrImagePull"));
         let mut failures = self.failures.lock();
         failures.back_offs.lengthen(key, now, now, self.config.image_pull);
         failures.last.insert(key.to_owned(), (now, failure.to_owned()));
@@ -128,8 +129,7 @@ impl Images {
         Held { reason: "ErrImagePull".to_owned(), message, until: soon }
     }
 
-    fn tell(&self, pod: &Pod, container: &Container, severity: Severity, reason: &str, message: &str) {
-        let field = format!("spec.containers{{{}}}", container.name);
-        self.recorder.tell(pod, Some(&field), severity, reason, message);
+    fn tell(&self, pod: &Pod, container: &Container, notice: Notice<'_>) {
+        self.recorder.tell(pod, Some(&container.name), notice);
     }
 }

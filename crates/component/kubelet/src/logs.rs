@@ -15,14 +15,14 @@ const MESSAGE_LOG_BYTES_MAX: usize = 2048;
 const MESSAGE_LOG_LINES_MAX: usize = 80;
 
 /// The folder of a pod's logs.
-pub fn pod_folder(config: &Config, pod: &Pod) -> PathBuf {
+pub(crate) fn pod_folder(config: &Config, pod: &Pod) -> PathBuf {
     let meta = &pod.metadata;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     config.pod_logs.join(identity::log_folder(&text(&meta.namespace), &text(&meta.name), &text(&meta.uid)))
 }
 
 /// The log of a container.
-pub fn file(config: &Config, pod: &Pod, container: &str, attempt: u32) -> PathBuf {
+pub(crate) fn file(config: &Config, pod: &Pod, container: &str, attempt: u32) -> PathBuf {
     pod_folder(config, pod).join(identity::log_file(container, attempt))
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use typed::api::core::v1::{Pod, Probe};
 
 use crate::checks::{self, Subject};
-use crate::events::{Recorder, Severity};
+use crate::events::{Notice, Recorder};
 
 /// Running probes; they end when this is dropped.
 #[derive(Debug)]
@@ -68,6 +68,5 @@ fn tell(subject: &Subject, context: &Context, kind: Kind, outcome: &checks::Outc
         Ok((false, message)) => format!("{} probe failed: {message}", kind.text()),
         Err(problem) => format!("{} probe errored and resulted in unknown state: {problem}", kind.text()),
     };
-    let field = format!("spec.containers{{{}}}", subject.container.name);
-    context.recorder.tell(&context.pod, Some(&field), Severity::Warning, "Unhealthy", &message);
+    context.recorder.tell(&context.pod, Some(&subject.container.name), Notice::warning("Unhealthy", &message));
 }

@@ -113,7 +113,7 @@ impl Volumes {
                     mount.readonly |= *read_only;
                     let source = match sub_path {
                         None => path.clone(),
-                        Some(sub_path) => self.bind_sub_path(pod, container, (index, wanted), path, sub_path).await?,
+                        Some(sub_path) => self.bind_sub_path(pod, container, (index, wanted), (path, sub_path)).await?,
                     };
                     mount.host_path = source.to_string_lossy().into_owned();
                 }
@@ -129,8 +129,7 @@ impl Volumes {
         pod: &Pod,
         container: &Container,
         (index, wanted): (usize, &VolumeMount),
-        volume: &Path,
-        sub_path: String,
+        (volume, sub_path): (&Path, String),
     ) -> Result<PathBuf, String> {
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         let at = self.config.pod_folder(uid).join("volume-subpaths").join(&wanted.name).join(&container.name);

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use typed::api::core::v1::{Pod, PodStatus};
 
 use crate::checks::Subject;
-use crate::events::Severity;
+use crate::events::Notice;
 use crate::exits::Exit;
 use crate::logs;
 use crate::observe::{Look, Observer};
@@ -252,7 +252,7 @@ impl Worker {
                 let meta = &pod.metadata;
                 let who = format!("{}_{}({})", text(&meta.name), text(&meta.namespace), text(&meta.uid));
                 let message = format!("Back-off restarting failed container {name} in pod {who}");
-                self.tell(pod, name, Severity::Warning, "BackOff", &message);
+                self.tell(pod, name, Notice::warning("BackOff", &message));
             }
         }
     }
@@ -304,7 +304,7 @@ impl Worker {
         for id in &plan.stop_sandboxes {
             if let Err(failure) = self.shared.runtime.sandbox_stop(id.clone()).await {
                 let message = format!("error killing pod: failed to \"KillPodSandbox\" for \"{id}\": {failure}");
-                self.shared.recorder.tell(pod, None, Severity::Warning, "FailedKillPod", &message);
+                self.shared.recorder.tell(pod, None, Notice::warning("FailedKillPod", &message));
                 self.rest(Some(later(RETRY_SECONDS))).await;
             }
             self.observer.forget(id);
@@ -312,7 +312,7 @@ impl Worker {
         if let Some(attempt) = plan.sandbox
             && let Err(message) = self.make_sandbox(pod, attempt).await
         {
-            self.shared.recorder.tell(pod, None, Severity::Warning, message.0, &message.1);
+            self.shared.recorder.tell(pod, None, Notice::warning(message.0, &message.1));
             self.blocked_until = Some(later(RETRY_SECONDS));
         }
         for start in &plan.start {
@@ -389,9 +389,8 @@ impl Worker {
         Ok(env::task::blocking(move || env::fs::remove_dir_all_if_exists(&folder)).await?)
     }
 
-    fn tell(&self, pod: &Pod, container: &str, severity: Severity, reason: &str, message: &str) {
-        let field = format!("spec.containers{{{container}}}");
-        self.shared.recorder.tell(pod, Some(&field), severity, reason, message);
+    fn tell(&self, pod: &Pod, container: &str, notice: Notice<'_>) {
+        self.shared.recorder.tell(pod, Some(container), notice);
     }
 }
 

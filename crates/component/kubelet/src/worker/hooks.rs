@@ -8,7 +8,7 @@ use podplan::{Stop, StopReason};
 use typed::api::core::v1::{Container, LifecycleHandler, Pod};
 
 use crate::checks::{self, Subject};
-use crate::events::Severity;
+use crate::events::Notice;
 use crate::observe::Look;
 use crate::shared::Shared;
 
@@ -25,10 +25,8 @@ pub(super) async fn stop(
     stop: &Stop,
     already: &BTreeSet<String>,
 ) -> Option<String> {
-    let field = format!("spec.containers{{{}}}", stop.name);
-    let tell =
-        |severity, reason: &str, message: &str| shared.recorder.tell(pod, Some(&field), severity, reason, message);
-    tell(Severity::Normal, "Killing", &stop.message);
+    let tell = |notice: Notice<'_>| shared.recorder.tell(pod, Some(&stop.name), notice);
+    tell(Notice::normal("Killing", &stop.message));
     let grace = Duration::from_secs(u64::try_from(stop.grace_seconds).unwrap_or_default());
     let began = env::time::Instant::now();
     let mut hooked = None;
@@ -37,23 +35,22 @@ pub(super) async fn stop(
         let subject = subject(shared, look, pod, container.unwrap_or_default(), &stop.id);
         let outcome = env::time::timeout(grace, run(&subject, hook, grace)).await;
         if let Ok(Err(problem)) = outcome {
-            tell(Severity::Warning, "FailedPreStopHook", &format!("PreStopHook failed: {problem}"));
+            tell(Notice::warning("FailedPreStopHook", &format!("PreStopHook failed: {problem}")));
         }
         hooked = Some(stop.id.clone());
     }
     let left = if grace.is_zero() { grace } else { grace.saturating_sub(began.elapsed()).max(GRACE_AFTER_HOOK_MIN) };
     if let Err(failure) = shared.runtime.container_stop(stop.id.clone(), left).await {
         let message = format!("error killing pod: failed to \"KillContainer\" for \"{}\": {failure}", stop.name);
-        tell(Severity::Warning, "FailedKillPod", &message);
+        tell(Notice::warning("FailedKillPod", &message));
         // The next look finds it still there, and the plan stops it again.
         env::time::sleep(Duration::from_secs(1)).await;
     }
     if stop.reason == StopReason::Pod && !grace.is_zero() && began.elapsed() > grace + GRACE_AFTER_HOOK_MIN {
-        tell(
-            Severity::Warning,
+        tell(Notice::warning(
             "ExceededGracePeriod",
             "Container runtime did not kill the pod within specified grace period.",
-        );
+        ));
     }
     hooked
 }

@@ -13,7 +13,7 @@ use typed::api::core::v1::{Container, Pod};
 
 use super::{Worker, hold, hooks, later, pod_ips};
 use crate::api::ApiError;
-use crate::events::Severity;
+use crate::events::Notice;
 use crate::logs;
 use crate::translate::{self, ContainerInputs, SandboxInputs};
 
@@ -44,7 +44,7 @@ impl Worker {
         let config = &self.shared.config;
         let (dns, messages) = network::dns(pod, &config.cluster_dns, &config.host_dns);
         for message in messages {
-            self.shared.recorder.tell(pod, None, Severity::Warning, "DNSConfigForming", &message);
+            self.shared.recorder.tell(pod, None, Notice::warning("DNSConfigForming", &message));
         }
         let (host_name, _) = network::host_name(pod, &config.cluster_dns.domain)?;
         translate::sandbox(SandboxInputs {
@@ -81,9 +81,9 @@ impl Worker {
         let Some((role, container)) = podplan::container(pod, &start.name) else { return Ok(()) };
         let Some(sandbox) = self.look.observed.sandbox().map(|sandbox| sandbox.id.clone()) else { return Ok(()) };
         let (spec, image) = self.shared.images.ensure(pod, &container).await?;
-        let configured = self.configure(pod, role, &container, start.attempt, (spec, &image)).await;
+        let configured = self.configure(pod, (role, &container), start.attempt, (spec, &image)).await;
         let config = configured.map_err(|problem| {
-            self.tell(pod, &container.name, Severity::Warning, "Failed", &format!("Error: {problem}"));
+            self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {problem}")));
             hold("CreateContainerConfigError", problem)
         })?;
         let attempt = self.look.observed.sandbox().map(|sandbox| sandbox.attempt).unwrap_or_default();
@@ -95,18 +95,18 @@ impl Worker {
         }
         let creation = ContainerCreation { sandbox, config, sandbox_config };
         let id = self.shared.runtime.container_create(creation).await.map_err(|failure| {
-            self.tell(pod, &container.name, Severity::Warning, "Failed", &format!("Error: {failure}"));
+            self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {failure}")));
             hold("CreateContainerError", failure.to_string())
         })?;
-        self.tell(pod, &container.name, Severity::Normal, "Created", "Container created");
+        self.tell(pod, &container.name, Notice::normal("Created", "Container created"));
         if let Err(failure) = self.shared.runtime.container_start(id.clone()).await {
-            self.tell(pod, &container.name, Severity::Warning, "Failed", &format!("Error: {failure}"));
+            self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {failure}")));
             // The runtime may or may not keep a container that did not start; its next attempt backs off as after an end.
             let key = identity::crash_loop_key(&container);
             self.crash_loops.lengthen(&key, env::time::now(), env::time::now(), self.shared.config.crash_loop);
             return Err(hold("RunContainerError", failure.to_string()));
         }
-        self.tell(pod, &container.name, Severity::Normal, "Started", "Container started");
+        self.tell(pod, &container.name, Notice::normal("Started", "Container started"));
         if let Err(error) = logs::make_link(&self.shared.config, pod, &container.name, start.attempt, &id) {
             tracing::warn!(container = container.name, %error, "a log has no link");
         }
@@ -119,13 +119,11 @@ impl Worker {
         self.tell(
             pod,
             &container.name,
-            Severity::Warning,
-            "FailedPostStartHook",
-            &format!("PostStartHook failed: {problem}"),
+            Notice::warning("FailedPostStartHook", &format!("PostStartHook failed: {problem}")),
         );
         let grace = podplan::termination::pod_grace_seconds(pod);
         let grace = std::time::Duration::from_secs(u64::try_from(grace).unwrap_or_default());
-        self.tell(pod, &container.name, Severity::Normal, "Killing", "FailedPostStartHook");
+        self.tell(pod, &container.name, Notice::normal("Killing", "FailedPostStartHook"));
         if let Err(failure) = self.shared.runtime.container_stop(id.to_owned(), grace).await {
             tracing::warn!(container = container.name, %failure, "a container whose hook failed was not stopped");
         }
@@ -135,8 +133,7 @@ impl Worker {
     async fn configure(
         &mut self,
         pod: &Arc<Pod>,
-        role: Role,
-        container: &Container,
+        (role, container): (Role, &Container),
         attempt: u32,
         (spec, image): (ImageSpec, &Image),
     ) -> Result<cri::v1::ContainerConfig, String> {
@@ -144,7 +141,7 @@ impl Worker {
         not_root(pod, container, &security, image)?;
         let environment = self.environment(pod, container).await?;
         for message in &environment.skipped {
-            self.tell(pod, &container.name, Severity::Warning, "InvalidEnvironmentVariableNames", message);
+            self.tell(pod, &container.name, Notice::warning("InvalidEnvironmentVariableNames", message));
         }
         let mounts = self.mounts(pod, container, attempt, &environment).await?;
         Ok(translate::container(ContainerInputs {

@@ -75,15 +75,22 @@ impl Containerd {
         assert!(status.success(), "ctr could not import the image: {status}");
     }
 
+    /// Ends the containers' processes and the shims, which name this containerd's socket among their arguments.
     fn end_tasks(&self) {
         let tasks = self.folder.path().join("state/io.containerd.runtime.v2.task/k8s.io");
-        let Ok(entries) = env::fs::read_dir(&tasks) else { return };
-        for entry in entries.flatten() {
-            for file in ["init.pid", "shim.pid"] {
-                let pid = env::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
-                if let Ok(pid) = pid.trim().parse::<i32>() {
-                    let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
-                }
+        for entry in env::fs::read_dir(&tasks).into_iter().flatten().flatten() {
+            let pid = env::fs::read_to_string(entry.path().join("init.pid")).unwrap_or_default();
+            if let Ok(pid) = pid.trim().parse::<i32>() {
+                let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+        let mine = self.socket().to_string_lossy().into_owned();
+        for entry in env::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+            let arguments = env::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&arguments);
+            if arguments.contains("containerd-shim") && arguments.split('\0').any(|argument| argument == mine) {
+                let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
     }
@@ -98,12 +105,17 @@ impl Containerd {
         }
     }
 
+    /// The kernel empties a cgroup some time after its processes were killed.
     fn remove_cgroups(&self) {
-        let Ok(hierarchies) = env::fs::read_dir(Path::new("/sys/fs/cgroup")) else { return };
-        for hierarchy in hierarchies.flatten() {
-            remove_cgroup(&hierarchy.path().join(&self.cgroup));
+        let deadline = env::time::Instant::now() + Duration::from_secs(5);
+        let roots = || {
+            let hierarchies = env::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+            let below = hierarchies.map(|hierarchy| hierarchy.path().join(&self.cgroup));
+            below.chain([Path::new("/sys/fs/cgroup").join(&self.cgroup)]).filter(|path| path.is_dir())
+        };
+        while roots().next().is_some() && env::time::Instant::now() < deadline {
+            roots().for_each(|path| remove_cgroup(&path));
         }
-        remove_cgroup(&Path::new("/sys/fs/cgroup").join(&self.cgroup));
     }
 }
 
