@@ -1,17 +1,60 @@
-//! The workspace's own chores.
+//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask schema`.
+//!
+//! Not here: anything that a user of Ferrokube needs.
 
 mod schema;
+mod source;
+mod tidy;
+mod workspace;
 
-use clap::Parser;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
 
 #[derive(Debug, Parser)]
-enum Command {
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Checks the laws of the house, without compiling.
+    Tidy {
+        /// Lowers the ratchets to what the tree needs. They are never raised by a tool.
+        #[arg(long)]
+        tighten: bool,
+        /// Runs the checks of these names only.
+        only: Vec<String>,
+    },
+    /// Checks the formatting.
+    Fmt,
     /// Makes the schema table of the built-in types.
     Schema(schema::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
-        Command::Schema(arguments) => schema::run(&arguments),
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().chore {
+        Chore::Tidy { tighten, only } => {
+            let workspace = Workspace::load()?;
+            if tighten {
+                tidy::ratchet::tighten(&workspace)?;
+            }
+            let problems = tidy::run(&workspace, &only);
+            for problem in &problems {
+                eprintln!("{problem}");
+            }
+            eprintln!("tidy: {} checks, {} problems", tidy::CHECKS.len(), problems.len());
+            Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Chore::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Fmt => {
+            let status = workspace::cargo(&["fmt", "--all", "--check"]).status().context("cargo fmt")?;
+            Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
     }
 }

@@ -10,15 +10,22 @@
 //! - No input makes a decoder panic, recurse deeper than [`DEPTH_MAX`] or allocate more than a small multiple of itself.
 //! - Decoding any of the three forms of one object gives the same tree; encoding it gives upstream's bytes.
 
+mod conform;
 pub mod json;
 pub mod proto;
+mod scalar;
 pub mod yaml;
 mod zero;
 
 use object::schema::{Schema, TypeId};
 
+pub use conform::{conform, empty};
+
 /// Deepest nesting of lists, maps and structs that is read.
 pub const DEPTH_MAX: usize = 256;
+
+/// Most strict problems that are collected; more do not help anybody and would be a way to use memory.
+const STRICT_PROBLEMS_MAX: usize = 100;
 
 /// Which type the bytes are of.
 #[derive(Debug, Clone, Copy)]

@@ -61,15 +61,7 @@ pub fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
 /// Puts `value` into an envelope that names `api_version` and `kind`.
 pub fn seal(value: &Value, root: Root<'_>, api_version: &str, kind: &str) -> Vec<u8> {
     let mut out = wire::Writer::with_capacity(512);
-    // Written back to front: content type and encoding (always empty), the message, the type, the magic.
-    out.bytes_field(4, b"");
-    out.bytes_field(3, b"");
-    out.message(2, |out| encode::write(value, root, out));
-    out.message(1, |out| {
-        out.bytes_field(2, kind.as_bytes());
-        out.bytes_field(1, api_version.as_bytes());
-    });
-    out.raw(MAGIC);
+    write_envelope(&mut out, api_version, kind, |out| encode::write(value, root, out));
     out.finish()
 }
 
@@ -86,4 +78,94 @@ pub fn decode_enveloped(bytes: &[u8], schema: &object::Schema) -> Result<Decoded
     decoded.value.set(&["apiVersion"], envelope.api_version);
     decoded.value.set(&["kind"], envelope.kind);
     Ok(decoded)
+}
+
+/// Puts an encoded message into an envelope.
+pub fn enclose(message: &[u8], api_version: &str, kind: &str) -> Vec<u8> {
+    let mut out = wire::Writer::with_capacity(message.len() + api_version.len() + kind.len() + 32);
+    write_envelope(&mut out, api_version, kind, |out| out.raw(message));
+    out.finish()
+}
+
+/// A list object of already encoded items: `metadata` is its `ListMeta`. The pieces belong together in this order.
+///
+/// # Panics
+/// Never: the table holds ListMeta.
+pub fn list(metadata: &Value, items: Vec<bytes::Bytes>, api_version: &str, kind: &str) -> Vec<bytes::Bytes> {
+    let schema = object::Schema::builtin();
+    let id = schema.named("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta").expect("the table holds ListMeta");
+    let meta = encode(metadata, Root { schema, id });
+    let mut head = wire::Writer::with_capacity(meta.len() + 16);
+    head.bytes_field(1, &meta);
+    let head = head.finish();
+    let mut pieces = Vec::with_capacity(items.len() * 2 + 2);
+    let mut length = head.len();
+    for item in items {
+        let mut prefix = wire::Writer::with_capacity(16);
+        prefix.length_prefix(2, item.len());
+        let prefix = bytes::Bytes::from(prefix.finish());
+        length += prefix.len() + item.len();
+        pieces.push(prefix);
+        pieces.push(item);
+    }
+    let mut opening = wire::Writer::with_capacity(64);
+    opening.raw(&head);
+    opening.length_prefix(2, length);
+    opening.message(1, |out| {
+        out.bytes_field(2, kind.as_bytes());
+        out.bytes_field(1, api_version.as_bytes());
+    });
+    opening.raw(MAGIC);
+    let mut all = vec![bytes::Bytes::from(opening.finish())];
+    all.extend(pieces);
+    let mut closing = wire::Writer::with_capacity(8);
+    closing.bytes_field(4, b"");
+    closing.bytes_field(3, b"");
+    all.push(closing.finish().into());
+    all
+}
+
+/// One event of a watch stream: four bytes of length, then a `WatchEvent` whose object is the enveloped `object`.
+pub fn event_frame(kind: &str, object: &[u8]) -> Vec<u8> {
+    let mut out = wire::Writer::with_capacity(object.len() + kind.len() + 32);
+    out.message(2, |out| out.bytes_field(1, object));
+    out.bytes_field(1, kind.as_bytes());
+    let message = out.finish();
+    let mut frame = Vec::with_capacity(message.len() + 4);
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+    frame.extend_from_slice(&message);
+    frame
+}
+
+/// The type and the enveloped object of a `WatchEvent` message.
+pub fn open_event(message: &[u8]) -> Result<(&str, &[u8]), DecodeError> {
+    let (mut kind, mut object): (&str, &[u8]) = ("", &[]);
+    let mut reader = wire::Reader::new(message);
+    while let Some((number, field)) = reader.field()? {
+        match number {
+            1 => kind = field.text()?,
+            2 => {
+                let mut raw = wire::Reader::new(field.bytes()?);
+                while let Some((number, field)) = raw.field()? {
+                    if number == 1 {
+                        object = field.bytes()?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((kind, object))
+}
+
+/// Written back to front: content type and encoding (always empty), the message, the type, the magic.
+fn write_envelope(out: &mut wire::Writer, api_version: &str, kind: &str, message: impl FnOnce(&mut wire::Writer)) {
+    out.bytes_field(4, b"");
+    out.bytes_field(3, b"");
+    out.message(2, message);
+    out.message(1, |out| {
+        out.bytes_field(2, kind.as_bytes());
+        out.bytes_field(1, api_version.as_bytes());
+    });
+    out.raw(MAGIC);
 }

@@ -19,8 +19,8 @@ mod btree;
 mod committer;
 mod journal;
 mod queue;
-//#[cfg(test)]
-//mod tests;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

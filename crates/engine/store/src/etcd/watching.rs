@@ -31,7 +31,8 @@ pub(super) async fn begin(endpoint: &Endpoint, watch: &Watch) -> Result<Watcher,
     let create = pb::WatchCreateRequest {
         key,
         range_end,
-        start_revision: number(watch.from.unwrap_or_default()),
+        // Zero means "from now on" there.
+        start_revision: watch.from.map_or(0, |from| number(from).max(1)),
         progress_notify: true,
         prev_kv: true,
     };

@@ -96,7 +96,8 @@ impl History {
 
     /// Adds a follower.
     pub(super) fn register(&mut self, watch: Watch) -> Result<Arc<Cursor>, Error> {
-        let from = watch.from.unwrap_or_else(|| self.revision.next());
+        // Revision 0 had no transaction; in a cursor it means "nothing".
+        let from = watch.from.map_or_else(|| self.revision.next(), |from| from.max(Revision(1)));
         let id = self.followers.next_id;
         let cursor = Arc::new(Cursor::new(id, watch.span, from));
         if from <= self.revision {

@@ -17,8 +17,8 @@ mod index;
 mod leases;
 mod scan;
 mod staging;
-//#[cfg(test)]
-//mod tests;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::BTreeMap;

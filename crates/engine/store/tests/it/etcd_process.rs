@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// One member, on ports of loopback that were free a moment ago.
 #[derive(Debug)]
-pub struct EtcdProcess {
+pub(crate) struct EtcdProcess {
     folder: TempDir,
     client: SocketAddr,
     peer: SocketAddr,
@@ -22,7 +22,7 @@ pub struct EtcdProcess {
 
 impl EtcdProcess {
     /// Starts etcd and waits until it answers.
-    pub async fn start() -> EtcdProcess {
+    pub(crate) async fn start() -> EtcdProcess {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         write_certificates(folder.path());
         let (client, peer) = (free_address().await, free_address().await);
@@ -33,27 +33,27 @@ impl EtcdProcess {
     }
 
     /// Ends etcd at once, as a crash would.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.expect("our own child can be killed");
     }
 
     /// Starts it again, with the same data and address.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.child = spawn(self.folder.path(), self.client, self.peer);
         self.wait_until_ready().await;
     }
 
     /// How to reach it.
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config { endpoints: vec![self.url()], credentials: self.credentials("client") }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://{}", self.client)
     }
 
     /// The credentials of `name`: `client`, or `stranger`, whom etcd does not know.
-    pub fn credentials(&self, name: &str) -> Credentials {
+    pub(crate) fn credentials(&self, name: &str) -> Credentials {
         let file = |name: String| Pem::File(self.folder.path().join(name));
         Credentials {
             ca: file("ca.crt".into()),
@@ -75,7 +75,7 @@ impl EtcdProcess {
 }
 
 /// An address on loopback that nobody listens on.
-pub async fn free_address() -> SocketAddr {
+pub(crate) async fn free_address() -> SocketAddr {
     let listener = env::net::listen_tcp(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
     listener.address().expect("a TCP listener has an address")
 }

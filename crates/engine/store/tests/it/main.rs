@@ -2,4 +2,7 @@
 
 mod codegen;
 mod contract;
+mod crash;
 mod etcd_process;
+mod members;
+mod model;

@@ -1,16 +1,11 @@
 //! JSON text to canonical trees, driven by the schema.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use object::schema::{Field, Schema, Shape, TypeId};
-use object::{MapBuilder, Path, Quantity, RawJson, Step, Text, Value, timestamp};
+use object::{MapBuilder, Path, RawJson, Step, Text, Value, timestamp};
 
 use super::reader::{Kind, Reader};
-use crate::{DEPTH_MAX, DecodeError, Decoded, Root, zero};
-
-/// Most strict problems that are collected; more do not help anybody and would be a way to use memory.
-const STRICT_PROBLEMS_MAX: usize = 100;
+use crate::{DEPTH_MAX, DecodeError, Decoded, Root, STRICT_PROBLEMS_MAX, scalar, zero};
 
 /// Reads an object of the type `root`.
 pub fn decode(text: &[u8], root: Root<'_>) -> Result<Decoded, DecodeError> {
@@ -99,9 +94,9 @@ impl Decoder<'_, '_> {
             (Shape::Duration, Kind::String) => Ok(Value::String(self.reader.string()?.into())),
             (Shape::Quantity, Kind::String) => {
                 let text = self.reader.string()?;
-                quantity(text.trim())
+                scalar::quantity(text.trim())
             }
-            (Shape::Quantity, Kind::Number) => quantity(self.reader.number()?),
+            (Shape::Quantity, Kind::Number) => scalar::quantity(self.reader.number()?),
             (Shape::IntOrString, Kind::String) => Ok(Value::String(self.reader.string()?.into())),
             (Shape::IntOrString, Kind::Number) => self.integer(&Shape::Int32),
             _ => Err(self.mismatch(kind.name(), shape)),
@@ -200,12 +195,7 @@ impl Decoder<'_, '_> {
 
     fn integer(&mut self, shape: &Shape) -> Result<Value, DecodeError> {
         let literal = self.reader.number()?;
-        let number = literal.parse::<i64>().ok();
-        let fits = |number: &i64| *shape == Shape::Int64 || i32::try_from(*number).is_ok();
-        match number.filter(fits) {
-            Some(number) => Ok(Value::Int(number)),
-            None => Err(self.mismatch(&format!("number {literal}"), shape)),
-        }
+        scalar::integer(literal, shape).ok_or_else(|| self.mismatch(&format!("number {literal}"), shape))
     }
 
     fn double(&mut self) -> Result<Value, DecodeError> {
@@ -214,33 +204,15 @@ impl Decoder<'_, '_> {
     }
 
     fn float(&self, literal: &str) -> Result<Value, DecodeError> {
-        match literal.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Value::Float(number)),
-            _ => Err(self.mismatch(&format!("number {literal}"), &Shape::Double)),
-        }
+        scalar::float(literal).ok_or_else(|| self.mismatch(&format!("number {literal}"), &Shape::Double))
     }
 
     fn bytes(&mut self) -> Result<Value, DecodeError> {
-        let text = self.reader.string()?;
-        let cleaned: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-        let bytes = STANDARD.decode(cleaned.as_bytes()).map_err(|problem| {
-            let at = match problem {
-                base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                _ => cleaned.len(),
-            };
-            DecodeError::Type(format!("illegal base64 data at input byte {at}"))
-        })?;
-        Ok(Value::String(STANDARD.encode(bytes).into()))
+        scalar::bytes(&self.reader.string()?)
     }
 
     fn time(&mut self, canonical: fn(jiff::Timestamp) -> Text) -> Result<Value, DecodeError> {
-        let text = self.reader.string()?;
-        let parsed = timestamp::parse(&text).ok_or_else(|| {
-            DecodeError::Type(format!(
-                "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""
-            ))
-        })?;
-        Ok(Value::String(canonical(parsed)))
+        scalar::time(&self.reader.string()?, canonical)
     }
 
     fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<Value, DecodeError>) -> Result<Value, DecodeError> {
@@ -259,68 +231,8 @@ impl Decoder<'_, '_> {
     }
 
     fn mismatch(&self, found: &str, shape: &Shape) -> DecodeError {
-        let wanted = go_type(self.schema, shape);
-        let fields: Vec<&str> = self
-            .path
-            .steps()
-            .iter()
-            .filter_map(|step| match step {
-                Step::Field(name) | Step::Key(name) => Some(name.as_str()),
-                Step::Index(_) => None,
-            })
-            .collect();
-        DecodeError::Type(match self.owner {
-            Some(owner) if !fields.is_empty() => format!(
-                "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",
-                short_name(&self.schema.get(owner).name),
-                fields.join(".")
-            ),
-            _ => format!("json: cannot unmarshal {found} into Go value of type {wanted}"),
-        })
+        scalar::mismatch(self.schema, self.owner, &self.path, found, shape)
     }
-}
-
-fn quantity(text: &str) -> Result<Value, DecodeError> {
-    match Quantity::parse(text) {
-        Ok(quantity) => Ok(Value::String(quantity.text())),
-        Err(problem) => Err(DecodeError::Type(problem.to_string())),
-    }
-}
-
-/// The Go type that upstream's errors would name.
-fn go_type(schema: &Schema, shape: &Shape) -> String {
-    match shape {
-        Shape::String => "string".to_owned(),
-        Shape::Bool => "bool".to_owned(),
-        Shape::Int32 => "int32".to_owned(),
-        Shape::Int64 => "int64".to_owned(),
-        Shape::Double => "float64".to_owned(),
-        Shape::Bytes => "[]uint8".to_owned(),
-        Shape::Time => "v1.Time".to_owned(),
-        Shape::MicroTime => "v1.MicroTime".to_owned(),
-        Shape::Duration => "v1.Duration".to_owned(),
-        Shape::Quantity => "resource.Quantity".to_owned(),
-        Shape::IntOrString => "intstr.IntOrString".to_owned(),
-        Shape::Fields => "v1.FieldsV1".to_owned(),
-        Shape::RawObject => "runtime.RawExtension".to_owned(),
-        Shape::Json => "v1.JSON".to_owned(),
-        Shape::Any => "interface {}".to_owned(),
-        Shape::StringList => "v1.ExtraValue".to_owned(),
-        Shape::SchemaOrArray(_) => "v1.JSONSchemaPropsOrArray".to_owned(),
-        Shape::SchemaOrBool(_) => "v1.JSONSchemaPropsOrBool".to_owned(),
-        Shape::SchemaOrStrings(_) => "v1.JSONSchemaPropsOrStringArray".to_owned(),
-        Shape::Struct(id) => {
-            let mut segments = schema.get(*id).name.rsplit('.');
-            let name = segments.next().unwrap_or_default();
-            format!("{}.{name}", segments.next().unwrap_or_default())
-        }
-        Shape::List(item) => format!("[]{}", go_type(schema, item)),
-        Shape::Map(value) => format!("map[string]{}", go_type(schema, value)),
-    }
-}
-
-fn short_name(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or_default()
 }
 
 /// Checked JSON text without the white space between its tokens.

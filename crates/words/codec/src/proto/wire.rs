@@ -160,6 +160,12 @@ impl Writer {
         self.tag(number, 2);
     }
 
+    /// Tag and length of a message of `length` bytes that stands behind.
+    pub(super) fn length_prefix(&mut self, number: u32, length: usize) {
+        self.varint(length as u64);
+        self.tag(number, 2);
+    }
+
     fn tag(&mut self, number: u32, wire_type: u64) {
         self.varint((u64::from(number) << 3) | wire_type);
     }

@@ -1,0 +1,101 @@
+//! The verbs: from an authorized request to an answer.
+
+mod body;
+mod edits;
+mod options;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use gate::{Authorized, Target};
+use http::Response;
+use kind::{Refusal, Resource, Verb};
+use registry::Registry;
+use serving::Body;
+
+use crate::documents::Documents;
+use crate::routes::{Answerer, Routes};
+use crate::subresources::Subresources;
+
+/// Everything that answers.
+#[derive(Debug)]
+pub(crate) struct Verbs {
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) documents: Documents,
+    pub(crate) subresources: Subresources,
+}
+
+/// A request for a stored resource, with its route found.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) by: Authorized,
+    pub(crate) target: Target,
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl Call {
+    pub(crate) fn resource(&self) -> &Resource {
+        self.registry.strategy().resource()
+    }
+}
+
+impl Verbs {
+    /// Answers an authorized request.
+    pub(crate) async fn answer(&self, by: Authorized, body: Body) -> Result<Response<Body>, Refusal> {
+        let Some(target) = by.info().target.clone() else { return self.documents.answer(&by, &self.routes).await };
+        let route = self.routes.find(&target.group, &target.version, &target.resource).ok_or(Refusal::NoSuchPath)?;
+        check_scope(&route.resource, &target)?;
+        if !target.subresource.is_empty() && !is_plain(&target.subresource) {
+            return self.subresources.answer(by, target, &route, body).await;
+        }
+        let registry = match route.answerer {
+            Answerer::Virtual(question) => return self.subresources.reviews.answer(question, &by, body).await,
+            Answerer::Stored(registry) => registry,
+        };
+        let call = Call { by, target, registry };
+        match call.verb()? {
+            Verb::Get => read::get(&call).await,
+            Verb::List => read::list(&call).await,
+            Verb::Watch => read::watch(call).await,
+            Verb::Create => write::create(&call, body).await,
+            Verb::Update => write::update(&call, body).await,
+            Verb::Patch => write::patch(&call, body).await,
+            Verb::Delete => write::delete(&call, body).await,
+            Verb::DeleteCollection => write::delete_collection(&call, body).await,
+        }
+    }
+}
+
+impl Call {
+    /// The verb, if the resource or subresource has it.
+    fn verb(&self) -> Result<Verb, Refusal> {
+        let name = self.by.info().verb;
+        let resource = self.resource();
+        let verbs = match self.target.subresource.as_str() {
+            "" => resource.verbs,
+            subresource => resource.subresource(subresource).ok_or(Refusal::NoSuchPath)?.verbs,
+        };
+        let verb = Verb::ALL.into_iter().find(|verb| verb.name() == name).filter(|verb| verbs.contains(*verb));
+        let verb = verb.filter(|verb| self.target.named || !matches!(verb, Verb::Update | Verb::Patch));
+        // Objects are created in collections only.
+        let verb = verb.filter(|verb| *verb != Verb::Create || !self.target.named);
+        verb.ok_or_else(|| {
+            Refusal::MethodNotAllowed("the server does not allow this method on the requested resource".to_owned())
+        })
+    }
+}
+
+/// Subresources that are the object itself, written through another strategy.
+fn is_plain(subresource: &str) -> bool {
+    matches!(subresource, "status" | "approval" | "ephemeralcontainers" | "resize" | "finalize")
+}
+
+/// Cluster-scoped resources are not found inside namespaces, and objects in namespaces not outside.
+fn check_scope(resource: &Resource, target: &Target) -> Result<(), Refusal> {
+    let in_namespace = !target.namespace.is_empty() && resource.plural != "namespaces";
+    if in_namespace && !resource.namespaced || (resource.namespaced && target.named && !in_namespace) {
+        return Err(Refusal::NoSuchPath);
+    }
+    Ok(())
+}

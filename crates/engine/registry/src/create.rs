@@ -1,0 +1,145 @@
+//! create.
+
+use gate::{Attributes, Authorized, Operation};
+use kind::{Context, Refusal};
+use object::{Meta, Value};
+use store::{Outcome, Revision, Txn};
+
+use crate::{Registry, WriteOptions, conventions, ownership, store_refusal};
+
+/// How often a generated name that is taken is generated anew.
+const GENERATE_ATTEMPTS_MAX: usize = 8;
+
+impl Registry {
+    /// Creates an object in `namespace` and returns it as stored.
+    pub async fn create(
+        &self,
+        by: &Authorized,
+        namespace: &str,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Value, Refusal> {
+        for _ in 1..GENERATE_ATTEMPTS_MAX {
+            match self.create_once(by, namespace, object.clone(), options).await {
+                Err(Refusal::AlreadyExists { .. }) if Meta::of(&object).name().is_empty() => {}
+                done => return done,
+            }
+        }
+        self.create_once(by, namespace, object, options).await
+    }
+
+    async fn create_once(
+        &self,
+        by: &Authorized,
+        namespace: &str,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Value, Refusal> {
+        let now = env::time::now();
+        let strategy = self.strategy.as_ref();
+        if !Meta::of(&object).resource_version().is_empty() {
+            return Err(Refusal::BadRequest("resourceVersion should not be set on objects to be created".to_owned()));
+        }
+        conventions::settle_namespace(strategy, namespace, &mut object)?;
+        strategy.default(&mut object);
+        conventions::generate_name(&mut object);
+        let name = Meta::of(&object).name().to_owned();
+        let attributes = Attributes {
+            operation: Operation::Create,
+            resource: strategy.resource(),
+            subresource: "",
+            namespace,
+            name: &name,
+            old: None,
+            dry_run: options.dry_run,
+            now,
+        };
+        let mut mutated = by.mutate(self.admission.as_ref(), &attributes, object).await?;
+        let context = Context { user: by.user(), now, subresource: "" };
+        let object = mutated.object_mut();
+        conventions::complete_new(strategy, object, now);
+        strategy.prepare_create(&context, object);
+        self.conform(object)?;
+        ownership::record_create(self, object, options, now);
+        let mut problems = conventions::check_metadata(strategy, object);
+        problems.extend(strategy.validate_create(&context, object));
+        if !problems.is_empty() {
+            return Err(self.invalid(Meta::of(object).name(), problems));
+        }
+        let admitted = mutated.admit(self.admission.as_ref(), &attributes).await?;
+        self.store_new(admitted, options.dry_run).await
+    }
+
+    async fn store_new(&self, admitted: gate::Admitted, dry_run: bool) -> Result<Value, Refusal> {
+        let Some(mut object) = admitted.into_object() else {
+            return Err(Refusal::Internal("an object was admitted that is none".to_owned()));
+        };
+        let key = self.stored.key_of(&object);
+        if dry_run && self.exists(&key).await? {
+            return Err(self.already_exists(&object));
+        }
+        let companions = match &self.companion {
+            Some(companion) => companion.accompany(Some(&mut object), None, dry_run).await?,
+            None => Vec::new(),
+        };
+        if dry_run {
+            return Ok(object);
+        }
+        let stored = self.stored_version(object.clone());
+        let mut txn = Txn::create(key, self.stored.encode(&stored));
+        for op in companions {
+            if matches!(op, store::Op::Put { .. }) {
+                txn = txn.when(op.key().clone(), Revision::ZERO);
+            }
+            txn.ops.push(op);
+        }
+        match self.store.txn(txn).await {
+            Ok(Outcome::Committed { revision }) => {
+                object.set(&["metadata", "resourceVersion"], revision.to_string());
+                Ok(object)
+            }
+            Ok(Outcome::Conflict { .. }) => {
+                self.abandoned(Some(&object), None);
+                Err(self.already_exists(&object))
+            }
+            Err(error) => {
+                self.abandoned(Some(&object), None);
+                Err(store_refusal(error))
+            }
+        }
+    }
+
+    pub(crate) fn abandoned(&self, new: Option<&Value>, old: Option<&Value>) {
+        if let Some(companion) = &self.companion {
+            companion.abandoned(new, old);
+        }
+    }
+
+    async fn exists(&self, key: &store::Key) -> Result<bool, Refusal> {
+        Ok(self.store.get(key, None).await.map_err(store_refusal)?.entry.is_some())
+    }
+
+    fn already_exists(&self, object: &Value) -> Refusal {
+        Refusal::AlreadyExists {
+            resource: self.strategy.resource().group_resource(),
+            name: Meta::of(object).name().to_owned(),
+        }
+    }
+
+    pub(crate) fn invalid(&self, name: &str, problems: Vec<kind::Problem>) -> Refusal {
+        Refusal::Invalid { kind: self.strategy.resource().group_kind(), name: name.to_owned(), problems }
+    }
+
+    pub(crate) fn stored_version(&self, object: Value) -> Value {
+        if self.strategy.resource().converts() { self.strategy.stored(object) } else { object }
+    }
+
+    /// Brings a tree that admission or a patch has changed back to its canonical form.
+    pub(crate) fn conform(&self, object: &mut Value) -> Result<(), Refusal> {
+        let text = codec::json::encode(object, self.root());
+        let decoded =
+            codec::json::decode(&text, self.root()).map_err(|error| Refusal::BadRequest(error.to_string()))?;
+        *object = decoded.value;
+        Ok(())
+    }
+}

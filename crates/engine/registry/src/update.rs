@@ -1,0 +1,298 @@
+//! update and patch: one loop that edits the newest object until the store accepts it.
+
+use std::sync::Arc;
+
+use gate::{Attributes, Authorized, Operation};
+use jiff::Timestamp;
+use kind::{Context, Problem, Refusal};
+use object::{Meta, MetaMut, Path, Value};
+use store::{Outcome, Revision, Txn};
+
+use crate::{Preconditions, Registry, WriteOptions, conventions, ownership, store_refusal};
+
+/// How often an edit is tried again on a newer object before the client hears of the conflict.
+const ATTEMPTS_MAX: usize = 12;
+
+/// A change of an object, applied anew to each version of it that the loop meets.
+pub trait Edit: Send + Sync {
+    /// The object after the change. `old` is absent when the object does not exist.
+    fn edit(&self, old: Option<&Value>, now: Timestamp) -> Result<Value, Refusal>;
+
+    /// Whether the edit has to be judged by field ownership itself (server-side apply), so that the write does not
+    /// count as an update of the manager.
+    fn owns_fields(&self) -> bool {
+        false
+    }
+
+    /// What must hold of the object.
+    fn preconditions(&self) -> Preconditions {
+        Preconditions::default()
+    }
+
+    /// Whether the object is created when it does not exist.
+    fn creates(&self) -> bool {
+        false
+    }
+}
+
+/// An object as the loop found it.
+struct Found {
+    tree: Value,
+    stored: bytes::Bytes,
+    revision: Revision,
+}
+
+/// What the loop is doing.
+struct Work<'a> {
+    by: &'a Authorized,
+    namespace: &'a str,
+    name: &'a str,
+    subresource: &'a str,
+    edit: &'a dyn Edit,
+    options: &'a WriteOptions,
+}
+
+impl Registry {
+    /// Applies `edit` to an object, or to its `subresource`. Returns the object and whether it was created.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of an address and of a write")]
+    pub async fn update(
+        &self,
+        by: &Authorized,
+        (namespace, name): (&str, &str),
+        subresource: &str,
+        edit: &dyn Edit,
+        options: &WriteOptions,
+    ) -> Result<(Value, bool), Refusal> {
+        let work = Work { by, namespace, name, subresource, edit, options };
+        let mut found = self.find_cached(namespace, name).await?;
+        let mut newest = false;
+        for _ in 0..ATTEMPTS_MAX {
+            match self.update_once(&work, found.as_ref()).await {
+                // The cache may be behind the store: only a refusal of the newest object counts.
+                Err(refusal) if !newest && depends_on_version(&refusal) => {
+                    tracing::trace!(%refusal, "tried on a cached object");
+                }
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(refusal) => return Err(refusal),
+            }
+            found = self.find_newest(namespace, name).await?;
+            newest = true;
+        }
+        Err(Refusal::modified(self.strategy.resource().group_resource(), name))
+    }
+
+    async fn find_cached(&self, namespace: &str, name: &str) -> Result<Option<Found>, Refusal> {
+        self.cache.ready().await?;
+        let Some(cached) = self.cache.get(&self.stored.key(namespace, name)) else {
+            return self.find_newest(namespace, name).await;
+        };
+        let tree = self.tree(&cached)?;
+        Ok(Some(Found { tree, stored: cached.stored().clone(), revision: cached.revision() }))
+    }
+
+    async fn find_newest(&self, namespace: &str, name: &str) -> Result<Option<Found>, Refusal> {
+        let got = self.store.get(&self.stored.key(namespace, name), None).await.map_err(store_refusal)?;
+        let Some(entry) = got.entry else { return Ok(None) };
+        let tree = self.stored.decode(&entry.value, entry.modified)?;
+        let tree = if self.strategy.resource().converts() { self.strategy.served(tree) } else { tree };
+        Ok(Some(Found { tree, stored: entry.value, revision: entry.modified }))
+    }
+
+    /// One attempt; `None` when somebody else was faster.
+    async fn update_once(&self, work: &Work<'_>, found: Option<&Found>) -> Result<Option<(Value, bool)>, Refusal> {
+        let Some(found) = found else { return self.create_by_update(work).await };
+        let now = env::time::now();
+        let old = &found.tree;
+        if let Some(violation) = work.edit.preconditions().violation(old) {
+            return Err(self.conflict(work.name, violation));
+        }
+        let mut object = work.edit.edit(Some(old), now)?;
+        self.check_identity(work, &mut object, old)?;
+        let attributes = Attributes {
+            operation: Operation::Update,
+            resource: self.strategy.resource(),
+            subresource: work.subresource,
+            namespace: work.namespace,
+            name: work.name,
+            old: Some(old),
+            dry_run: work.options.dry_run,
+            now,
+        };
+        self.strategy.default(&mut object);
+        let mut mutated = work.by.mutate(self.admission.as_ref(), &attributes, object).await?;
+        let context = Context { user: work.by.user(), now, subresource: work.subresource };
+        let object = mutated.object_mut();
+        self.complete(work, &context, object, old)?;
+        let mut problems = conventions::check_metadata_update(object, old);
+        problems.extend(self.strategy.validate_update(&context, object, old));
+        if !problems.is_empty() {
+            return Err(self.invalid(work.name, problems));
+        }
+        let admitted = mutated.admit(self.admission.as_ref(), &attributes).await?;
+        self.store_changed(admitted, found, work.options.dry_run).await
+    }
+
+    /// Completes an edited object: fixed fields, the other half of the object, the strategy, the generation, the owners.
+    fn complete(&self, work: &Work<'_>, context: &Context<'_>, object: &mut Value, old: &Value) -> Result<(), Refusal> {
+        let facts = self.strategy.facts();
+        conventions::keep_fixed(object, old);
+        if facts.has_status {
+            if work.subresource == "status" {
+                keep_all_but_status(object, old);
+            } else if work.subresource.is_empty() {
+                replace(object, old, "status");
+            }
+        }
+        self.strategy.prepare_update(context, object, old);
+        self.conform(object)?;
+        if facts.counts_generations && work.subresource != "status" {
+            conventions::count_generation(object, old);
+        }
+        if !work.edit.owns_fields() {
+            ownership::record_update(self, object, old, work.subresource, work.options, context.now);
+        }
+        Ok(())
+    }
+
+    /// An object is what its address says, and the version that the client has seen is the stored one.
+    fn check_identity(&self, work: &Work<'_>, object: &mut Value, old: &Value) -> Result<(), Refusal> {
+        conventions::settle_namespace(self.strategy.as_ref(), work.namespace, object)?;
+        let (meta, stored) = (Meta::of(object), Meta::of(old));
+        if meta.name() != work.name && !meta.name().is_empty() {
+            return Err(Refusal::BadRequest(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                meta.name(),
+                work.name
+            )));
+        }
+        if !meta.uid().is_empty() && meta.uid() != stored.uid() {
+            let text = format!(
+                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                meta.uid(),
+                stored.uid()
+            );
+            return Err(self.conflict(work.name, text));
+        }
+        let version = meta.resource_version();
+        if version.is_empty() && !self.strategy.facts().unconditional_update {
+            let path = Path::of("metadata.resourceVersion");
+            return Err(self.invalid(work.name, vec![Problem::invalid(path, 0, "must be specified for an update")]));
+        }
+        if !version.is_empty() && version != "0" && version != stored.resource_version() {
+            return Err(Refusal::modified(self.strategy.resource().group_resource(), work.name));
+        }
+        MetaMut::of(object).set("name", work.name);
+        Ok(())
+    }
+
+    async fn create_by_update(&self, work: &Work<'_>) -> Result<Option<(Value, bool)>, Refusal> {
+        let creates = work.edit.creates() || self.strategy.facts().creates_on_update;
+        if !creates || !work.subresource.is_empty() {
+            return Err(self.not_found(work.name));
+        }
+        if let Some(uid) = work.edit.preconditions().uid {
+            return Err(self.conflict(
+                work.name,
+                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: "),
+            ));
+        }
+        let mut object = work.edit.edit(None, env::time::now())?;
+        MetaMut::of(&mut object).set("name", work.name).clear("resourceVersion");
+        match self.create(work.by, work.namespace, object, work.options).await {
+            Ok(object) => Ok(Some((object, true))),
+            Err(Refusal::AlreadyExists { .. }) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn store_changed(
+        &self,
+        admitted: gate::Admitted,
+        found: &Found,
+        dry_run: bool,
+    ) -> Result<Option<(Value, bool)>, Refusal> {
+        let Some(mut object) = admitted.into_object() else {
+            return Err(Refusal::Internal("an object was admitted that is none".to_owned()));
+        };
+        // The last finalizer is gone: the update is the deletion that was waiting for it.
+        let meta = Meta::of(&object);
+        let deleted = meta.is_deleting()
+            && meta.finalizers().next().is_none()
+            && meta.deletion_grace_seconds().is_none_or(|seconds| seconds == 0);
+        let companions = match &self.companion {
+            Some(companion) if deleted => companion.accompany(None, Some(&found.tree), dry_run).await?,
+            Some(companion) => companion.accompany(Some(&mut object), Some(&found.tree), dry_run).await?,
+            None => Vec::new(),
+        };
+        let bytes = self.stored.encode(&self.stored_version(object.clone()));
+        if dry_run || (bytes == found.stored && !deleted) {
+            object.set(&["metadata", "resourceVersion"], found.revision.to_string());
+            return Ok(Some((object, false)));
+        }
+        let key = self.stored.key_of(&found.tree);
+        let mut txn = match deleted {
+            true => Txn::remove(key, found.revision),
+            false => Txn::update(key, found.revision, bytes),
+        };
+        txn.ops.extend(companions);
+        match self.store.txn(txn).await {
+            Ok(Outcome::Committed { revision }) => {
+                object.set(&["metadata", "resourceVersion"], revision.to_string());
+                Ok(Some((object, false)))
+            }
+            Ok(Outcome::Conflict { .. }) => {
+                self.abandoned(Some(&object), Some(&found.tree));
+                Ok(None)
+            }
+            Err(error) => {
+                self.abandoned(Some(&object), Some(&found.tree));
+                Err(store_refusal(error))
+            }
+        }
+    }
+
+    pub(crate) fn conflict(&self, name: &str, message: String) -> Refusal {
+        Refusal::Conflict { resource: self.strategy.resource().group_resource(), name: name.to_owned(), message }
+    }
+}
+
+/// Whether a refusal might be different for a newer version of the object.
+fn depends_on_version(refusal: &Refusal) -> bool {
+    !matches!(refusal, Refusal::BadRequest(_) | Refusal::UnsupportedMediaType(_) | Refusal::NotImplemented(_))
+}
+
+/// A status update brings nothing but the status, and of the metadata neither owners nor deletion.
+fn keep_all_but_status(object: &mut Value, old: &Value) {
+    let keys: Vec<String> = [&*object, old]
+        .into_iter()
+        .filter_map(Value::as_map)
+        .flat_map(object::Map::keys)
+        .filter(|key| !matches!(*key, "status" | "metadata" | "kind" | "apiVersion"))
+        .map(str::to_owned)
+        .collect();
+    for key in keys {
+        replace(object, old, &key);
+    }
+    match old.at(&["metadata", "ownerReferences"]) {
+        Some(owners) => object.set(&["metadata", "ownerReferences"], owners.clone()),
+        None => drop(object.remove(&["metadata", "ownerReferences"])),
+    }
+}
+
+fn replace(object: &mut Value, old: &Value, key: &str) {
+    match old.get(key) {
+        Some(value) => object.set(&[key], value.clone()),
+        None => drop(object.remove(&[key])),
+    }
+}
+
+/// An edit that replaces the object by one that the client has sent.
+#[derive(Debug)]
+pub struct Replace(pub Arc<Value>);
+
+impl Edit for Replace {
+    fn edit(&self, _old: Option<&Value>, _now: Timestamp) -> Result<Value, Refusal> {
+        Ok((*self.0).clone())
+    }
+}

@@ -1,0 +1,216 @@
+//! What a store does when its disk does not do as told, and over restarts.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redb::StorageBackend;
+
+use super::btree::TreeFile;
+use super::{Embedded, Options};
+use crate::{Error, Key, Outcome, Range, Revision, Span, Store, Txn, Watch};
+
+/// A disk that forgets what was not synced when the power fails, sector by sector, and that can be told to fail.
+#[derive(Debug, Clone, Default)]
+struct Disk(Arc<Mutex<Platter>>);
+
+#[derive(Debug, Default)]
+struct Platter {
+    /// What reads see.
+    cached: Vec<u8>,
+    /// What survives.
+    durable: Vec<u8>,
+    /// The writes since the last sync, as (offset, length).
+    unsynced: Vec<(usize, usize)>,
+    failing: bool,
+    off: bool,
+}
+
+const SECTOR_BYTES: usize = 512;
+
+impl Disk {
+    fn fail_from_now(&self) {
+        self.0.lock().failing = true;
+    }
+
+    /// The disk after a power failure: each sector not synced has, or has not, reached the platter.
+    fn after_power_failure(&self) -> Disk {
+        let mut old = self.0.lock();
+        old.off = true;
+        let mut durable = old.durable.clone();
+        durable.resize(old.cached.len().max(durable.len()), 0);
+        for (offset, length) in &old.unsynced {
+            let sectors = (*offset..offset + length).step_by(SECTOR_BYTES);
+            for start in sectors.filter(|_| env::rand::below(2) == 0) {
+                let end = (start + SECTOR_BYTES).min(offset + length).min(old.cached.len());
+                durable[start.min(end)..end].copy_from_slice(&old.cached[start.min(end)..end]);
+            }
+        }
+        Disk(Arc::new(Mutex::new(Platter { cached: durable.clone(), durable, ..Platter::default() })))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Platter)) -> io::Result<()> {
+        let mut platter = self.0.lock();
+        if platter.failing || platter.off {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        change(&mut platter);
+        Ok(())
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().cached.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let platter = self.0.lock();
+        let found = platter.cached.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(found);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(|platter| platter.cached.resize(usize::try_from(len).unwrap(), 0))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.change(|platter| {
+            platter.durable.clone_from(&platter.cached);
+            platter.unsynced.clear();
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        self.change(|platter| {
+            platter.cached[start..start + data.len()].copy_from_slice(data);
+            platter.unsynced.push((start, data.len()));
+        })
+    }
+}
+
+fn open(disk: &Disk) -> Embedded {
+    let (journal, snapshot) = TreeFile::open_backend(disk.clone()).unwrap();
+    Embedded::start(journal, snapshot, Options::default())
+}
+
+fn put(key: &str, value: String) -> Txn {
+    Txn::new().put(Key::from(key), Bytes::from(value))
+}
+
+async fn commit(store: &Embedded, txn: Txn) -> Revision {
+    match store.txn(txn).await.unwrap() {
+        Outcome::Committed { revision } => revision,
+        conflict @ Outcome::Conflict { .. } => panic!("{conflict:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_poisons_the_store() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    let before = commit(&store, put("/a", "1".to_owned())).await;
+    disk.fail_from_now();
+    for _ in 0..3 {
+        let error = store.txn(put("/a", "2".to_owned())).await.unwrap_err();
+        assert!(matches!(error, Error::Poisoned(_)), "{error:?}");
+    }
+    let error = store.lease_grant(Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(error, Error::Poisoned(_)), "{error:?}");
+    assert!(matches!(store.failed().await, Error::Poisoned(_)), "whoever waits for a failure is told");
+    let got = store.get(&Key::from("/a"), None).await.unwrap();
+    assert_eq!(got.entry.map(|entry| entry.modified), Some(before), "what is not durable was never visible");
+    assert_eq!(got.revision, before);
+}
+
+#[tokio::test]
+async fn a_power_failure_tears_no_transaction() {
+    let mut disk = Disk::default();
+    let mut acknowledged = 0;
+    for round in 0..40 {
+        let store = open(&disk);
+        let page = store.range(Range::of(Span::prefix("/t/"))).await.unwrap();
+        let values: Vec<_> = page.entries.iter().map(|entry| entry.value.clone()).collect();
+        assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "half a transaction in round {round}");
+        let found: u64 = values.first().map_or(0, |value| value.len() as u64);
+        assert!(found >= acknowledged, "round {round} found {found} of {acknowledged}");
+        for length in found + 1..found + 1 + env::rand::below(20) {
+            let value = "x".repeat(usize::try_from(length).unwrap());
+            let txn =
+                (0..5).fold(Txn::new(), |txn, n| txn.put(Key::from(format!("/t/{n}")), Bytes::from(value.clone())));
+            commit(&store, txn).await;
+            acknowledged = length;
+        }
+        // The power fails while one more is on its way: its pages are written, and may be synced or not.
+        let last = store.txn(put("/u", "x".repeat(5_000)));
+        let after = disk.after_power_failure();
+        let unheard = last.await;
+        assert!(matches!(unheard, Ok(_) | Err(Error::Poisoned(_))), "{unheard:?}");
+        disk = after;
+    }
+    assert!(acknowledged > 100, "{acknowledged} transactions prove little");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_entries_revision_and_leases() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    let lease = store.lease_grant(Duration::from_secs(3_600)).await.unwrap();
+    let leased = Txn::new().put_leased(Key::from("/leased"), Bytes::from_static(b"1"), lease);
+    commit(&store, leased).await;
+    commit(&store, put("/kept", "1".to_owned())).await;
+    commit(&store, put("/gone", "1".to_owned())).await;
+    let last = commit(&store, Txn::new().delete(Key::from("/gone"))).await;
+    let before = store.range(Range::of(Span::prefix("/"))).await.unwrap();
+    let second = Embedded::open(&path, Options::default()).await.unwrap_err();
+    assert!(matches!(second, Error::InUse { .. }), "{second:?}");
+    drop(store);
+    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    assert_eq!(store.range(Range::of(Span::prefix("/"))).await.unwrap(), before);
+    assert_eq!(store.status().await.unwrap().revision, last, "a deletion's revision is kept as well");
+    let mut old = store.watch(Watch { span: Span::prefix("/"), from: Some(last) }).await.unwrap();
+    assert!(matches!(old.next().await, Some(Err(Error::Compacted { .. }))), "the past is not kept");
+    let mut new = store.watch(Watch::after(Span::prefix("/"), last)).await.unwrap();
+    store.lease_revoke(lease).await.unwrap();
+    let batch = new.next().await.unwrap().unwrap();
+    assert_eq!(batch.events[0].key(), &Key::from("/leased"), "the lease still knew its key");
+}
+
+#[tokio::test]
+async fn a_lease_that_ends_while_nobody_runs_ends_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    let lease = store.lease_grant(Duration::from_millis(50)).await.unwrap();
+    let leased = Txn::new().put_leased(Key::from("/leased"), Bytes::from_static(b"1"), lease);
+    let attached = store.txn(leased).await;
+    drop(store);
+    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    if attached.is_ok() {
+        let mut watcher = store.watch(Watch::now(Span::prefix("/"))).await.unwrap();
+        let there = store.get(&Key::from("/leased"), None).await.unwrap().entry.is_some();
+        if there {
+            let batch = env::time::timeout(Duration::from_secs(10), watcher.next()).await.unwrap().unwrap().unwrap();
+            assert!(batch.events[0].entry().is_none(), "{batch:?}");
+        }
+    }
+    assert!(store.get(&Key::from("/leased"), None).await.unwrap().entry.is_none());
+}
+
+#[tokio::test]
+async fn another_file_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    env::fs::write_atomic(&path, b"something that is not a store, but long enough to be read", 0o600).unwrap();
+    let refused = Embedded::open(&path, Options::default()).await.unwrap_err();
+    assert!(matches!(refused, Error::Open { .. } | Error::Corrupt { .. }), "{refused:?}");
+    assert!(env::fs::read(&path).unwrap().starts_with(b"something"));
+    let missing = Embedded::open(&folder.path().join("no/folder"), Options::default()).await.unwrap_err();
+    assert!(matches!(missing, Error::Open { .. }), "{missing:?}");
+}
