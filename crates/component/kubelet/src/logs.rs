@@ -1,5 +1,7 @@
 //! Logs of containers on the node: folders, links, rotation, termination messages.
 
+pub(crate) mod reading;
+
 use std::io;
 use std::path::{Path, PathBuf};
 

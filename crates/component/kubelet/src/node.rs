@@ -88,6 +88,11 @@ impl View {
         &self.shared.config
     }
 
+    /// The cgroups.
+    pub(crate) fn cgroups(&self) -> &Cgroups {
+        &self.shared.cgroups
+    }
+
     /// The runtime.
     pub fn runtime(&self) -> &Arc<dyn Runtime> {
         &self.shared.runtime

@@ -2,6 +2,7 @@
 
 #[path = "../../../../engine/cri/tests/it/containerd.rs"]
 mod containerd;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
