@@ -78,13 +78,13 @@ pub trait Api: Debug + Send + Sync {
     fn pod_delete(&self, pod: &Pod) -> Answer<'_, ()>;
     /// Makes a mirror pod.
     fn pod_create(&self, pod: Pod) -> Answer<'_, ()>;
-    /// A config map.
+    /// A config map, from what is watched or not older than a minute.
     fn config_map(&self, namespace: &str, name: &str) -> Answer<'_, Arc<ConfigMap>>;
-    /// A secret.
+    /// A secret, likewise.
     fn secret(&self, namespace: &str, name: &str) -> Answer<'_, Arc<Secret>>;
     /// All services, for the variables of containers.
     fn services(&self) -> Answer<'_, Vec<Arc<Service>>>;
-    /// A token of a pod's service account.
+    /// A token of a pod's service account. Asked again and again: the implementation keeps tokens for 80 % of their life.
     fn token(&self, order: TokenOrder) -> Answer<'_, Token>;
     /// Tells an event. Failures are the recorder's to bear.
     fn event(&self, event: Event) -> Answer<'_, ()>;

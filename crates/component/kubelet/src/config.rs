@@ -1,11 +1,13 @@
 //! How a kubelet is set up. Read once; nothing else looks at flags, files or variables.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use mounts::cgroup::Driver;
 use podplan::backoff::Bounds;
 use podplan::network::{ClusterDns, Dns};
+use typed::api::core::v1::Taint;
 
 /// Settings of a kubelet.
 #[derive(Debug, Clone)]
@@ -14,6 +16,18 @@ pub struct Config {
     pub node_name: String,
     /// The node's addresses, the primary one first.
     pub node_ips: Vec<String>,
+    /// Labels of the node beside the usual ones.
+    pub node_labels: BTreeMap<String, String>,
+    /// Taints of the node when it registers.
+    pub node_taints: Vec<Taint>,
+    /// The port of the kubelet's server.
+    pub port: u16,
+    /// Pods at most (`maxPods`).
+    pub pods_max: u32,
+    /// What is kept from pods, by resource: bytes, and thousandths of a core.
+    pub reserved: BTreeMap<String, i64>,
+    /// The version that the node reports: `v1.36.0`.
+    pub version: String,
     /// State: `/var/lib/kubelet`.
     pub root: PathBuf,
     /// Logs of pods: `/var/log/pods`.
@@ -58,6 +72,12 @@ impl Config {
         Config {
             node_name: node_name.to_owned(),
             node_ips: Vec::new(),
+            node_labels: BTreeMap::new(),
+            node_taints: Vec::new(),
+            port: 10250,
+            pods_max: 110,
+            reserved: BTreeMap::new(),
+            version: "v1.36.0".to_owned(),
             root: PathBuf::from("/var/lib/kubelet"),
             pod_logs: PathBuf::from("/var/log/pods"),
             container_logs: PathBuf::from("/var/log/containers"),

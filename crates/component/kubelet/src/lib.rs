@@ -22,6 +22,7 @@ mod checks;
 mod config;
 mod events;
 mod exits;
+mod heartbeat;
 mod images;
 mod logs;
 mod manifests;

@@ -18,6 +18,7 @@ use typed::meta::ObjectMeta;
 use crate::api::{Api, PodChange, PodStream};
 use crate::config::Config;
 use crate::events::{Recorder, Told};
+use crate::heartbeat;
 use crate::images::Images;
 use crate::manifests;
 use crate::shared::Shared;
@@ -147,6 +148,8 @@ impl Kubelet {
         let (nudges, mut nudged) = mpsc::channel(QUEUE_LENGTH_MAX);
         let events = follow_events(self.shared.runtime.clone(), nudges);
         let _events = env::task::spawn(env::task::Fate::Local, "runtime-events", events).abort_on_drop();
+        let heartbeat = heartbeat::run(self.shared.clone());
+        let _heartbeat = env::task::spawn(env::task::Fate::Vital, "heartbeat", heartbeat).abort_on_drop();
         let mut api: PodStream = self.shared.api.pods();
         let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(UPKEEP_INTERVAL));
         // Whoever is not wanted is ended only when we know who is.

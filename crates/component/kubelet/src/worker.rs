@@ -33,6 +33,9 @@ const RECHECK_MIN: Duration = Duration::from_millis(10);
 const RECHECK_MAX: Duration = Duration::from_secs(1);
 /// How long to wait after the runtime did not answer, or after an action that failed.
 const RETRY_SECONDS: i64 = 2;
+/// How often volumes that show API objects are brought up to date (`syncFrequency`), and how much later at most.
+const REFRESH_SECONDS: i64 = 60;
+const REFRESH_JITTER_SECONDS: u64 = 30;
 
 /// What is wanted of a pod.
 #[derive(Debug, Clone)]
@@ -73,6 +76,8 @@ pub(crate) struct Worker {
     /// Nothing but stopping is tried before this time.
     blocked_until: Option<Timestamp>,
     recheck: Duration,
+    /// When volumes that show API objects are brought up to date.
+    refresh_at: Option<Timestamp>,
 }
 
 impl Worker {
@@ -101,6 +106,7 @@ impl Worker {
             own_ending: None,
             blocked_until: None,
             recheck: RECHECK_MIN,
+            refresh_at: None,
         };
         (worker, Handle { desired: sender, notify })
     }
@@ -116,6 +122,7 @@ impl Worker {
             }
             let ending = self.ending(&desired);
             self.tend(&desired.pod, ending.is_some());
+            self.refresh(&desired.pod, ending.is_some()).await;
             let mut plan = self.plan(&desired.pod, ending.as_ref());
             self.tell_back_offs(&desired.pod, &plan);
             if plan.finished {
@@ -257,10 +264,36 @@ impl Worker {
         }
     }
 
+    /// Brings volumes that show API objects up to date, now and then and whenever the pod changed.
+    async fn refresh(&mut self, pod: &Arc<Pod>, ending: bool) {
+        let now = env::time::now();
+        let settled = self.look.observed.containers.iter().any(|seen| seen.stage == Stage::Running) && !ending;
+        if !settled || !crate::volumes::shows_objects(pod) {
+            self.refresh_at = None;
+            return;
+        }
+        match self.refresh_at {
+            Some(at) if at > now => return,
+            // What was made at the start is fresh; an adopted pod's volumes may not be.
+            None if self.places.is_some() => {}
+            _ => {
+                let facts = self.shared.facts(pod_ips(&self.shared, &self.look.observed, pod));
+                match self.shared.volumes.prepare(pod, &facts).await {
+                    Ok(places) => self.places = Some(places),
+                    Err(problem) => {
+                        self.shared.recorder.tell(pod, None, Notice::warning("FailedMount", &problem));
+                    }
+                }
+            }
+        }
+        let jitter = i64::try_from(env::rand::below(REFRESH_JITTER_SECONDS)).unwrap_or_default();
+        self.refresh_at = Some(later(REFRESH_SECONDS + jitter));
+    }
+
     fn wake_at(&self, pod: &Pod, plan: &Plan) -> Option<Timestamp> {
         let started = self.previous.start_time.as_ref().map(|time| time.0);
         let deadline = termination::deadline(pod, started).filter(|_| self.own_ending.is_none());
-        [plan.wake_at, deadline].into_iter().flatten().min()
+        [plan.wake_at, deadline, self.refresh_at].into_iter().flatten().min()
     }
 
     /// Waits until there may be something to do.
@@ -278,8 +311,9 @@ impl Worker {
                     // The kubelet is shutting down: containers go on without it.
                     std::future::pending::<()>().await;
                 }
-                // Another specification may mend what failed.
+                // Another specification may mend what failed, and volumes show it.
                 self.blocked_until = None;
+                self.refresh_at = self.refresh_at.map(|_| env::time::now());
             }
             () = self.notify.notified() => {}
             _ = findings.changed() => {}

@@ -24,6 +24,7 @@ pub mod garbage;
 pub mod identity;
 pub mod images;
 pub mod network;
+pub mod node;
 pub mod observed;
 pub mod probe;
 pub mod qos;

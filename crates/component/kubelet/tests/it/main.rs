@@ -2,6 +2,8 @@
 
 #[path = "../../../../engine/cri/tests/it/containerd.rs"]
 mod containerd;
+
+mod api;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use containerd::{Containerd, IMAGE, wait_until};
 use cri::{Remote, Runtime, TimeLimits};
 use jiff::SignedDuration;
-use kubelet::{Config, Kubelet, Standalone, View};
+use kubelet::{Api, Config, Kubelet, Standalone, View};
 use podplan::backoff::Bounds;
 use typed::api::core::v1::{ContainerStatus, Pod};
 
@@ -54,7 +56,11 @@ impl Node {
     }
 
     async fn kubelet(&self) -> Running {
-        let kubelet = Kubelet::new(self.config(), self.runtime.clone(), Arc::new(Standalone)).await.expect("it starts");
+        self.kubelet_with(Arc::new(Standalone)).await
+    }
+
+    async fn kubelet_with(&self, api: Arc<dyn Api>) -> Running {
+        let kubelet = Kubelet::new(self.config(), self.runtime.clone(), api).await.expect("it starts");
         let (view, shutdown) = (kubelet.view(), env::task::Shutdown::new());
         let task = env::task::spawn(env::task::Fate::Local, "kubelet", kubelet.run(shutdown.clone()));
         Running { view, shutdown, task }

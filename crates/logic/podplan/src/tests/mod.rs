@@ -5,6 +5,7 @@
 //! `m#0=created`, `m#0=unknown`; `m#0/0=...` names the sandbox, else it is the newest. All happens at one o'clock.
 
 mod derivations;
+mod nodes;
 mod plans;
 mod statuses;
 
