@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mounts::cgroup::Driver;
 use podplan::backoff::Bounds;
+use podplan::eviction::{HARD_DEFAULTS, Threshold};
 use podplan::network::{ClusterDns, Dns};
 use typed::api::core::v1::Taint;
 
@@ -26,6 +27,10 @@ pub struct Config {
     pub pods_max: u32,
     /// What is kept from pods, by resource: bytes, and thousandths of a core.
     pub reserved: BTreeMap<String, i64>,
+    /// Below these, pods are evicted (`evictionHard`).
+    pub eviction_hard: Vec<Threshold>,
+    /// How often logs are rotated, dead containers removed and thresholds looked at.
+    pub upkeep_interval: Duration,
     /// The version that the node reports: `v1.36.0`.
     pub version: String,
     /// State: `/var/lib/kubelet`.
@@ -77,6 +82,8 @@ impl Config {
             port: 10250,
             pods_max: 110,
             reserved: BTreeMap::new(),
+            eviction_hard: HARD_DEFAULTS.to_vec(),
+            upkeep_interval: Duration::from_secs(10),
             version: "v1.36.0".to_owned(),
             root: PathBuf::from("/var/lib/kubelet"),
             pod_logs: PathBuf::from("/var/log/pods"),

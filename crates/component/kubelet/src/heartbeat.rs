@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podplan::eviction::{HARD_DEFAULTS, Reading, Signal};
+use podplan::eviction::{Reading, Signal};
 use podplan::node::{self, Facts};
 use typed::api::core::v1::{ContainerImage, NodeStatus, NodeSystemInfo};
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         let facts = facts(&shared).await;
         let before = known.as_ref().map(|(status, _)| status);
-        let node = node::node(&facts, &HARD_DEFAULTS, before, env::time::now());
+        let node = node::node(&facts, &shared.config.eviction_hard, before, env::time::now());
         let status = node.status.clone().unwrap_or_default();
         let due =
             known.as_ref().is_none_or(|(before, at)| at.elapsed() >= REPORT_INTERVAL || node::changed(before, &status));
@@ -64,7 +64,8 @@ async fn facts(shared: &Shared) -> Facts {
     }
 }
 
-fn readings(root: &std::path::Path) -> (BTreeMap<Signal, Reading>, u64) {
+/// What is left of what can run short, and the capacity of the file system at `root`.
+pub(crate) fn readings(root: &std::path::Path) -> (BTreeMap<Signal, Reading>, u64) {
     let mut readings = BTreeMap::new();
     if let Ok(memory) = mounts::machine::memory() {
         readings.insert(Signal::Memory, Reading { available: memory.available_bytes, capacity: memory.total_bytes });

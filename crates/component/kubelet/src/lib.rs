@@ -28,6 +28,7 @@ mod logs;
 mod manifests;
 mod node;
 mod observe;
+mod pressure;
 mod prober;
 mod server;
 mod shared;

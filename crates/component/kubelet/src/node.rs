@@ -17,10 +17,11 @@ use typed::meta::ObjectMeta;
 
 use crate::api::{Api, PodChange, PodStream};
 use crate::config::Config;
-use crate::events::{Recorder, Told};
+use crate::events::{Notice, Recorder, Told};
 use crate::heartbeat;
 use crate::images::Images;
 use crate::manifests;
+use crate::pressure;
 use crate::shared::Shared;
 use crate::statuses::Statuses;
 use crate::upkeep;
@@ -29,10 +30,12 @@ use crate::worker::{Desired, Handle, Worker};
 
 /// How often the whole node is looked at, for what nobody told.
 const RELIST_INTERVAL: Duration = Duration::from_secs(60);
-/// How often logs are rotated and dead containers removed.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// What an evicted pod has to end in (hard thresholds).
+const EVICTION_GRACE_SECONDS: i64 = 1;
 /// How long to wait before asking for the runtime's events again.
 const EVENTS_RETRY: Duration = Duration::from_secs(5);
+/// How long a pod whose worker died waits for another one.
+const WORKER_RETRY: Duration = Duration::from_secs(5);
 /// How many messages wait between the parts of the kubelet.
 const QUEUE_LENGTH_MAX: usize = 1024;
 
@@ -151,7 +154,8 @@ impl Kubelet {
         let heartbeat = heartbeat::run(self.shared.clone());
         let _heartbeat = env::task::spawn(env::task::Fate::Vital, "heartbeat", heartbeat).abort_on_drop();
         let mut api: PodStream = self.shared.api.pods();
-        let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(UPKEEP_INTERVAL));
+        let interval = self.shared.config.upkeep_interval;
+        let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(interval));
         // Whoever is not wanted is ended only when we know who is.
         let mut synced = !has_manifests;
         loop {
@@ -173,8 +177,9 @@ impl Kubelet {
                 () = env::time::sleep_until(upkeep) => {
                     if !self.workers.is_empty() {
                         upkeep::run(&self.shared).await;
+                        self.relieve().await;
                     }
-                    upkeep = next(UPKEEP_INTERVAL);
+                    upkeep = next(interval);
                 }
             }
         }
@@ -241,7 +246,11 @@ impl Kubelet {
         self.workers.insert(uid.clone(), handle);
         let ended = self.ended.clone();
         env::task::spawn(env::task::Fate::Local, "pod-worker", async move {
-            worker.run().await;
+            let work = env::task::spawn(env::task::Fate::Local, "pod", worker.run());
+            if work.await.is_none() {
+                // It panicked. Another worker adopts what runs, but not as fast as the first one may fall again.
+                env::time::sleep(WORKER_RETRY).await;
+            }
             if ended.send(uid).await.is_err() {
                 tracing::debug!("a pod ended while the kubelet shut down");
             }
@@ -263,6 +272,27 @@ impl Kubelet {
         self.workers.remove(uid);
         self.listed.remove(uid);
         self.hire_wanted();
+    }
+
+    /// Ends one pod when the node runs short, and waits for the effect before it ends another.
+    async fn relieve(&self) {
+        let Some((threshold, reading)) = pressure::crossed(&self.shared).await else { return };
+        let wanted: Vec<Desired> = self.workers.values().map(|handle| handle.desired.borrow().clone()).collect();
+        let over: BTreeSet<String> = self.shared.statuses.pods().iter().filter(|pod| is_over(pod)).map(uid).collect();
+        let alive = wanted.iter().filter(|desired| !over.contains(&uid(&desired.pod)));
+        if alive.clone().any(|desired| desired.ending.is_some()) {
+            return;
+        }
+        let pods = alive.map(|desired| desired.pod.clone()).collect();
+        let Some((pod, verdict)) = pressure::victim(&self.shared, threshold, reading, pods).await else {
+            return tracing::warn!(signal = ?threshold.signal, "the node runs short and has no pod to evict");
+        };
+        self.shared.recorder.tell(&pod, None, Notice::warning("Evicted", &verdict.message));
+        if let Some(handle) = self.workers.get(&uid(&pod)) {
+            let grace_seconds = EVICTION_GRACE_SECONDS;
+            let ending = Ending { since: env::time::now(), grace_seconds, verdict: Some(verdict) };
+            handle.desired.send_modify(|desired| desired.ending = Some(ending));
+        }
     }
 
     /// Looks at the whole node: wakes the workers of pods that changed, and ends what belongs to nobody.

@@ -30,6 +30,11 @@ pub(crate) fn start(subject: &Subject, context: &Context) -> Probes {
     let tasks = KINDS.iter().filter_map(|kind| {
         let probe = kind.of(&subject.container)?.clone();
         let machine = Machine::new(*kind, Settings::of(&probe), context.started_at);
+        let known = context.findings.borrow().get(&subject.id, *kind);
+        let machine = match known {
+            Some(verdict) => machine.resume(verdict),
+            None => machine,
+        };
         let task = run(subject.clone(), context.clone(), probe, machine);
         Some(env::task::spawn(env::task::Fate::Local, "probe", task).abort_on_drop())
     });

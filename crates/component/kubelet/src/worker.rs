@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use podplan::backoff::BackOffs;
-use podplan::probe::{Findings, KINDS};
+use podplan::probe::{Findings, KINDS, Kind};
 use podplan::status::{self, Node};
 use podplan::termination::{self, Ending};
-use podplan::{Held, Holds, Observed, Plan, Situation, Stage, Stop};
+use podplan::{Held, Holds, Observed, Plan, Seen, Situation, Stage, Stop};
 use tokio::sync::{Notify, watch};
-use typed::api::core::v1::{Pod, PodStatus};
+use typed::api::core::v1::{Container, ContainerStatus, Pod, PodStatus};
 
 use crate::checks::Subject;
 use crate::events::Notice;
@@ -71,6 +71,8 @@ pub(crate) struct Worker {
     told: BTreeMap<String, Timestamp>,
     places: Option<Places>,
     previous: PodStatus,
+    /// Whether this worker has put up a status: the board of a restarted kubelet is empty.
+    reported: bool,
     /// An ending that the pod brought upon itself.
     own_ending: Option<Ending>,
     /// Nothing but stopping is tried before this time.
@@ -103,6 +105,7 @@ impl Worker {
             told: BTreeMap::new(),
             places: None,
             previous,
+            reported: false,
             own_ending: None,
             blocked_until: None,
             recheck: RECHECK_MIN,
@@ -207,7 +210,8 @@ impl Worker {
         let plan = podplan::plan(&situation);
         let node = Node { ips: self.shared.config.node_ips.clone(), runtime: self.shared.runtime_name.clone() };
         let status = status::status(&situation, &plan, &node);
-        if status != self.previous {
+        if status != self.previous || !self.reported {
+            self.reported = true;
             self.previous = status.clone();
             self.shared.statuses.set(pod, status);
         }
@@ -236,6 +240,7 @@ impl Worker {
             if self.probes.contains_key(&seen.id) || KINDS.iter().all(|kind| kind.of(&container).is_none()) {
                 continue;
             }
+            remember(&self.findings, &self.previous, seen, &container);
             let subject = Subject {
                 runtime: self.shared.runtime.clone(),
                 container: container.into_owned(),
@@ -426,6 +431,22 @@ impl Worker {
     fn tell(&self, pod: &Pod, container: &str, notice: Notice<'_>) {
         self.shared.recorder.tell(pod, Some(container), notice);
     }
+}
+
+/// What an earlier kubelet found of this very container holds until a probe says otherwise: a restart of the kubelet takes
+/// no pod out of its services.
+fn remember(findings: &watch::Sender<Findings>, previous: &PodStatus, seen: &Seen, container: &Container) {
+    let status = status::container_status(previous, &seen.name);
+    let same = |status: &&ContainerStatus| status.container_id.as_deref().is_some_and(|id| id.ends_with(&seen.id));
+    let Some(status) = status.filter(same) else { return };
+    findings.send_modify(|findings| {
+        if status.started == Some(true) && container.startup_probe.is_some() {
+            findings.set(&seen.id, Kind::Startup, true);
+        }
+        if status.ready && container.readiness_probe.is_some() {
+            findings.set(&seen.id, Kind::Readiness, true);
+        }
+    });
 }
 
 /// Ends when the wish for an ending changes: only that is worth breaking off what is being done.

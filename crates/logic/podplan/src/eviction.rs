@@ -67,7 +67,8 @@ pub enum Bound {
 }
 
 impl Bound {
-    fn amount(self, capacity: u64) -> u64 {
+    /// The bound in the signal's unit, `capacity` being what there is.
+    pub fn amount(self, capacity: u64) -> u64 {
         match self {
             Bound::Amount(amount) => amount,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u64 fits one")]

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use kubelet::{Answer, Api, ApiError, PodChange, PodStream, Token, TokenOrder};
+use jiff::{SignedDuration, Timestamp};
+use kubelet::{Answer, Api, ApiError, Config, PodChange, PodStream, Token, TokenOrder};
+use podplan::eviction::{Bound, Signal, Threshold};
 use tokio::sync::{mpsc, watch};
 use typed::api::core::v1::{ConfigMap, Event, Node, Pod, PodStatus, Secret, Service};
 use typed::meta::Time;
@@ -192,4 +194,73 @@ async fn a_pod_of_the_api_lives_with_its_volumes_and_is_deleted() {
     assert_eq!(seen.statuses["uid-1"].phase.as_deref(), Some("Failed"), "killed with 137");
     crate::wait_until("nothing is left", PATIENCE, async || kubelet.view.pods().is_empty() && host.is_empty().await)
         .await;
+}
+
+#[tokio::test]
+async fn a_node_that_runs_short_evicts() {
+    let Some(host) = Host::start().await else { return };
+    let api = Memory::new();
+    let short = Threshold { signal: Signal::Memory, bound: Bound::Amount(1 << 60), grace: SignedDuration::ZERO };
+    let upkeep_interval = Duration::from_millis(300);
+    let config = Config { eviction_hard: vec![short], upkeep_interval, ..host.config() };
+    let _kubelet = host.kubelet_as(config, api.clone()).await;
+    let pod = kubelet::decode(POD.replace("%image%", crate::IMAGE).as_bytes()).expect("a pod");
+    api.changes.send(PodChange::All(vec![Arc::new(pod)])).await.expect("the kubelet lives");
+    let seen =
+        api.wait("the pod is evicted", |seen| seen.statuses.get("uid-1").is_some_and(|it| it.reason.is_some())).await;
+    let status = &seen.statuses["uid-1"];
+    assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Failed"), Some("Evicted")));
+    let message = status.message.as_deref().expect("a message");
+    assert!(
+        message.starts_with("The node was low on resource: memory. Threshold quantity: 1Ei, available: "),
+        "{message}"
+    );
+    let node = api.wait("the node says so", |seen| !seen.nodes.is_empty()).await.nodes;
+    let conditions = node.iter().flat_map(|node| node.status.iter().flat_map(|it| it.conditions.iter().flatten()));
+    assert!(conditions.clone().any(|it| it.type_ == "MemoryPressure" && it.status == "True"));
+    crate::wait_until("its containers have ended", PATIENCE, async || {
+        let running = cri::v1::ContainerStateValue { state: cri::v1::ContainerState::ContainerRunning.into() };
+        let filter = cri::v1::ContainerFilter { state: Some(running), ..Default::default() };
+        host.runtime.container_list(filter).await.is_ok_and(|list| list.is_empty())
+    })
+    .await;
+}
+
+const PROBED: &str = r#"apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: ns, uid: uid-1}
+spec:
+  hostNetwork: true
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: '%image%'
+    command: [/bin/sleep, '1000']
+    readinessProbe: {exec: {command: [/bin/true]}, periodSeconds: 1, initialDelaySeconds: %delay%}
+"#;
+
+fn is_ready(status: &PodStatus) -> bool {
+    status.conditions.iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+#[tokio::test]
+async fn a_restarted_kubelet_takes_no_pod_out_of_its_services() {
+    let Some(host) = Host::start().await else { return };
+    let pod = |delay: &str| {
+        let text = PROBED.replace("%image%", crate::IMAGE).replace("%delay%", delay);
+        kubelet::decode(text.as_bytes()).expect("a pod")
+    };
+    let api = Memory::new();
+    let kubelet = host.kubelet_with(api.clone()).await;
+    api.changes.send(PodChange::All(vec![Arc::new(pod("0"))])).await.expect("the kubelet lives");
+    let seen = api.wait("the pod is ready", |seen| seen.statuses.get("uid-1").is_some_and(is_ready)).await;
+    kubelet.stop().await;
+
+    // The second kubelet will not probe for an hour: what it says comes from what the first one found.
+    let api = Memory::new();
+    let _kubelet = host.kubelet_with(api.clone()).await;
+    let known = Pod { status: seen.statuses.get("uid-1").cloned(), ..pod("3600") };
+    api.changes.send(PodChange::All(vec![Arc::new(known)])).await.expect("the kubelet lives");
+    let seen = api.wait("the pod is reported", |seen| seen.statuses.contains_key("uid-1")).await;
+    assert!(is_ready(&seen.statuses["uid-1"]), "{:#?}", seen.statuses);
 }

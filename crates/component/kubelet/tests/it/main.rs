@@ -60,7 +60,11 @@ impl Node {
     }
 
     async fn kubelet_with(&self, api: Arc<dyn Api>) -> Running {
-        let kubelet = Kubelet::new(self.config(), self.runtime.clone(), api).await.expect("it starts");
+        self.kubelet_as(self.config(), api).await
+    }
+
+    async fn kubelet_as(&self, config: Config, api: Arc<dyn Api>) -> Running {
+        let kubelet = Kubelet::new(config, self.runtime.clone(), api).await.expect("it starts");
         let (view, shutdown) = (kubelet.view(), env::task::Shutdown::new());
         let task = env::task::spawn(env::task::Fate::Local, "kubelet", kubelet.run(shutdown.clone()));
         Running { view, shutdown, task }
