@@ -181,3 +181,6 @@ fn port(container: &Container, port: &IntOrString) -> Result<u16, String> {
     let number = number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0);
     number.ok_or_else(|| format!("invalid port: {port:?}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,3 +132,6 @@ fn last_lines(log: &str) -> String {
     }
     result
 }
+
+#[cfg(test)]
+mod tests;
