@@ -88,8 +88,7 @@ impl Union {
 
     /// Judges a token alone, for TokenReviews.
     pub(crate) async fn review_token(&self, token: &str, audiences: &[String]) -> Result<(User, Vec<String>), String> {
-        for verdict in
-            [self.by_service_account_token_for(token, audiences).await, self.by_bootstrap_token(token).await]
+        for verdict in [self.by_service_account_token_for(token, audiences).await, self.by_bootstrap_token(token).await]
         {
             match verdict {
                 Verdict::Accepted(user) => {

@@ -99,3 +99,16 @@ fn check_scope(resource: &Resource, target: &Target) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+pub(crate) use body::{collect as body_bytes, media as body_media};
+pub(crate) use edits::ScalePatch;
+
+/// Reads bytes that are of one kind; unknown fields are passed over.
+pub(crate) fn read_kind(
+    bytes: &[u8],
+    media: registry::form::Media,
+    root: codec::Root<'_>,
+    type_meta: (&str, &str),
+) -> Result<object::Value, Refusal> {
+    Ok(body::of_kind(bytes, media, root, type_meta, options::FieldValidation::Ignore)?.object)
+}

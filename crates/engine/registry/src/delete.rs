@@ -1,6 +1,7 @@
 //! delete and deletecollection.
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use gate::{Attributes, Authorized, Operation};
 use jiff::{SignedDuration, Timestamp};
 use kind::{Deletion, Refusal};
@@ -78,18 +79,29 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<Vec<Value>, Refusal> {
         let page = self.list(list).await?;
-        let deletions = page.items.iter().map(|item| async move {
-            let tree = self.tree(item)?;
-            let meta = Meta::of(&tree);
-            match self.delete(by, (meta.namespace(), meta.name()), options).await {
-                Ok(deleted) => Ok(Some(deleted.object().clone())),
-                Err(Refusal::NotFound { .. }) => Ok(None),
-                Err(refusal) => Err(refusal),
-            }
-        });
+        // Boxed one by one: a closure that returns futures is not general enough over its lifetimes.
+        let mut deletions: Vec<BoxFuture<'_, Result<Option<Value>, Refusal>>> = Vec::with_capacity(page.items.len());
+        for item in &page.items {
+            deletions.push(Box::pin(self.delete_item(by, item, options)));
+        }
         let done: Vec<Result<Option<Value>, Refusal>> =
             futures::stream::iter(deletions).buffered(DELETIONS_AT_ONCE).collect().await;
         done.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn delete_item(
+        &self,
+        by: &Authorized,
+        item: &crate::Cached,
+        options: &DeleteOptions,
+    ) -> Result<Option<Value>, Refusal> {
+        let tree = self.tree(item)?;
+        let meta = Meta::of(&tree);
+        match self.delete(by, (meta.namespace(), meta.name()), options).await {
+            Ok(deleted) => Ok(Some(deleted.object().clone())),
+            Err(Refusal::NotFound { .. }) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// One attempt; `None` when somebody else was faster.
@@ -115,10 +127,8 @@ impl Registry {
             let outcome = self.store.txn(Txn::update(self.stored.key_of(old), revision, bytes)).await;
             return self.concluded(outcome, object, Deleted::Going);
         }
-        let mut txn = Txn::remove(self.stored.key_of(old), revision);
-        if let Some(companion) = &self.companion {
-            txn.ops.extend(companion.accompany(None, Some(old), false).await?);
-        }
+        let txn = Txn::remove(self.stored.key_of(old), revision);
+        let txn = self.accompanied(txn, None, Some(old), false).await?;
         let outcome = self.store.txn(txn).await;
         self.concluded(outcome, object, Deleted::Gone)
     }

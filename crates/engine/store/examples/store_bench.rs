@@ -23,7 +23,7 @@ const VALUE_BYTES: usize = 1_024;
 const LATENCY_WRITES: usize = 2_000;
 const IN_FLIGHT: usize = 1_000;
 const RATE_SECONDS: u64 = 5;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -48,11 +48,12 @@ async fn main() {
 }
 
 async fn measure(name: &str, store: Arc<dyn Store>) {
-    latency(name, &*store).await;
-    rate(name, store).await;
+    latency(name, "new file", &*store).await;
+    rate(name, store.clone()).await;
+    latency(name, "grown file", &*store).await;
 }
 
-async fn latency(name: &str, store: &dyn Store) {
+async fn latency(name: &str, state: &str, store: &dyn Store) {
     let mut took = Vec::with_capacity(LATENCY_WRITES);
     for n in 0..LATENCY_WRITES as u64 {
         let txn = write(0, n);
@@ -62,7 +63,7 @@ async fn latency(name: &str, store: &dyn Store) {
     }
     took.sort_unstable();
     let at = |percent: usize| took[took.len() * percent / 100];
-    eprintln!("{name:9} S1 one writer: p50 {:.0?}, p99 {:.0?}", at(50), at(99));
+    eprintln!("{name:9} S1 one writer, {state}: p50 {:.0?}, p99 {:.0?}", at(50), at(99));
 }
 
 async fn rate(name: &str, store: Arc<dyn Store>) {

@@ -65,7 +65,7 @@ pub(super) async fn pages_at_one_revision_do_not_see_later_writes(ground: Ground
         let rest = Span::prefix_after(&ground.prefix, &last);
         let page = read(&ground, Range::of(rest).at(listed).limit(4)).await;
         assert!(page.entries.iter().all(|entry| entry.value == bytes("old")), "later writes are not to be seen");
-        assert_eq!(page.count as usize, 10 - seen.len(), "the count is of that revision too");
+        assert_eq!(page.count, 10 - seen.len() as u64, "the count is of that revision too");
         seen.extend(names(&ground, &page));
         if !page.more {
             break;

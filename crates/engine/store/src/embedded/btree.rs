@@ -1,6 +1,8 @@
 //! The journal as a B-tree file: the newest value of each key, in `redb`.
 //!
-//! Three tables: entries by key, leases by number, and facts about the whole (the format, the revision). A group is one
+//! Three tables: entries by the revision of their last write, leases by number, and facts about the whole (the format,
+//! the revision). Entries are ordered by time and not by key, because nobody looks for keys on disk: new rows are
+//! appended to full pages side by side, and what was written together tends to be superseded together. A group is one
 //! transaction of the file with one sync: `redb` writes new pages beside the old ones, and a header with a checksum makes
 //! them count. After a crash the file is checked and falls back to the last transaction whose pages are whole.
 
@@ -13,11 +15,12 @@ use jiff::Timestamp;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::mvcc::{Commit, Lease, Snapshot};
-use crate::{Change, Entry, Error, Key, LeaseId, Revision};
+use crate::{Entry, Error, Key, LeaseId, Revision};
 
 use super::journal::{DiskError, FORMAT, Group, Journal};
 
-/// Key → created, modified, version, lease (8 bytes each, little-endian, 0 for none), value.
+/// Revision of the last write (8 bytes, big-endian) and key → created, version, lease (8 bytes each, little-endian,
+/// 0 for none), value.
 const ENTRIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
 /// Lease number → deadline in milliseconds since 1970.
 const LEASES: TableDefinition<'_, i64, i64> = TableDefinition::new("leases");
@@ -25,7 +28,8 @@ const LEASES: TableDefinition<'_, i64, i64> = TableDefinition::new("leases");
 const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 
 const FACT_REVISION: &str = "revision";
-const HEAD_BYTES: usize = 32;
+const HEAD_BYTES: usize = 24;
+const REVISION_BYTES: usize = 8;
 
 /// The pages that `redb` may keep in memory. All reads are served from our own state, so only the tree's inner pages
 /// and what a transaction touches matter.
@@ -81,6 +85,10 @@ impl TreeFile {
             let (key, value) = row?;
             snapshot.entries.push(decode(key.value(), value.value())?);
         }
+        snapshot.entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        if let Some(twice) = snapshot.entries.windows(2).find(|pair| pair[0].key == pair[1].key) {
+            return Err(Error::corrupt(format!("the key {} is there twice", twice[0].key)).into());
+        }
         for row in transaction.open_table(LEASES)?.iter()? {
             let (id, deadline) = row?;
             let id = LeaseId::new(id.value()).ok_or_else(|| Error::corrupt("a lease has the number 0"))?;
@@ -95,16 +103,13 @@ impl Journal for TreeFile {
         let transaction = self.database.begin_write()?;
         if let Some(last) = group.commits.last() {
             let mut entries = transaction.open_table(ENTRIES)?;
-            for commit in newest_changes(&group.commits) {
-                match commit {
-                    Change::Put(entry) => {
-                        let mut row = entries.insert_reserve(entry.key.as_bytes(), HEAD_BYTES + entry.value.len())?;
-                        encode(entry, row.as_mut());
-                    }
-                    Change::Delete { key, .. } => {
-                        entries.remove(key.as_bytes())?;
-                    }
-                }
+            let (superseded, written) = net_changes(&group.commits);
+            for entry in superseded {
+                entries.remove(&*row_key(entry))?;
+            }
+            for entry in written {
+                let mut row = entries.insert_reserve(&*row_key(entry), HEAD_BYTES + entry.value.len())?;
+                encode(entry, row.as_mut());
             }
             transaction.open_table(FACTS)?.insert(FACT_REVISION, last.revision.0)?;
         }
@@ -127,17 +132,22 @@ impl Journal for TreeFile {
     }
 }
 
-/// The last change of each key, in key order: neighbours share pages, and what is overwritten at once is never written.
-fn newest_changes(commits: &[Arc<Commit>]) -> Vec<&Change> {
-    let mut changes: Vec<_> = commits.iter().flat_map(|commit| &commit.events).collect();
-    // Stable, so that of one key's changes the newest comes last.
-    changes.sort_by(|a, b| a.key().cmp(b.key()));
-    let is_newest = |(at, event): (usize, &&_)| changes.get(at + 1).is_none_or(|next| is_other_key(next, event));
-    changes.iter().enumerate().filter(|pair| is_newest(*pair)).map(|(_, event)| &event.change).collect()
-}
-
-fn is_other_key(a: &crate::Event, b: &crate::Event) -> bool {
-    a.key() != b.key()
+/// The entries that the commits put out of force and the ones they leave in force, both in the order of the table.
+///
+/// What is written and overwritten within a group never reaches the disk.
+fn net_changes(commits: &[Arc<Commit>]) -> (Vec<&Entry>, Vec<&Entry>) {
+    let mut events: Vec<_> = commits.iter().flat_map(|commit| &commit.events).collect();
+    // Stable, so that the changes of one key stay in their order.
+    events.sort_by(|a, b| a.key().cmp(b.key()));
+    let (mut superseded, mut written) = (Vec::new(), Vec::new());
+    for of_one_key in events.chunk_by(|a, b| a.key() == b.key()) {
+        superseded.extend(of_one_key.first().and_then(|event| event.prev.as_ref()));
+        written.extend(of_one_key.last().and_then(|event| event.entry()));
+    }
+    // Stable again: within a revision by key.
+    superseded.sort_by_key(|entry| entry.modified);
+    written.sort_by_key(|entry| entry.modified);
+    (superseded, written)
 }
 
 fn builder() -> Builder {
@@ -160,14 +170,9 @@ fn create(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         linked => linked.map_err(|error| failed(error.into()))?,
     }
-    env::fs::remove_file_if_exists(&staging).map_err(|error| failed(error.into()))?;
-    sync_folder_of(path).map_err(|error| failed(error.into()))
-}
-
-/// Makes the names in the file's folder durable.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
+    // Replacing the second name makes the first one durable too: they are in one folder, which is synced for it.
+    env::fs::write_atomic(&staging, b"", env::fs::PRIVATE).map_err(|error| failed(error.into()))?;
+    env::fs::remove_file_if_exists(&staging).map_err(|error| failed(error.into()))
 }
 
 fn initialize(database: &Database) -> Result<(), DiskError> {
@@ -188,9 +193,13 @@ fn cannot_open(path: &Path, error: DatabaseError) -> Error {
     }
 }
 
+fn row_key(entry: &Entry) -> Vec<u8> {
+    [&entry.modified.0.to_be_bytes(), entry.key.as_bytes()].concat()
+}
+
 fn encode(entry: &Entry, row: &mut [u8]) {
     let lease = entry.lease.map_or(0, LeaseId::get);
-    let numbers = [entry.created.0, entry.modified.0, entry.version, lease.cast_unsigned()];
+    let numbers = [entry.created.0, entry.version, lease.cast_unsigned()];
     let (head, value) = row.split_at_mut(HEAD_BYTES);
     for (field, number) in head.chunks_exact_mut(8).zip(numbers) {
         field.copy_from_slice(&number.to_le_bytes());
@@ -198,13 +207,13 @@ fn encode(entry: &Entry, row: &mut [u8]) {
     value.copy_from_slice(&entry.value);
 }
 
-fn decode(key: &[u8], mut row: &[u8]) -> Result<Entry, Error> {
-    let key = Key::try_from(Bytes::copy_from_slice(key))?;
-    if row.len() < HEAD_BYTES {
-        return Err(Error::corrupt(format!("the entry of {key} is cut short")));
+fn decode(mut row_key: &[u8], mut row: &[u8]) -> Result<Entry, Error> {
+    if row_key.len() < REVISION_BYTES || row.len() < HEAD_BYTES {
+        return Err(Error::corrupt(format!("an entry is cut short: {row_key:?}")));
     }
+    let modified = Revision(row_key.get_u64());
+    let key = Key::try_from(Bytes::copy_from_slice(row_key))?;
     let created = Revision(row.get_u64_le());
-    let modified = Revision(row.get_u64_le());
     let version = row.get_u64_le();
     let lease = LeaseId::new(row.get_i64_le());
     Ok(Entry { key, value: Bytes::copy_from_slice(row), created, modified, version, lease })

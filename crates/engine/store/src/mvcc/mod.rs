@@ -171,8 +171,9 @@ impl Mvcc {
     fn trim(&self) {
         let Some(revision) = self.history.read().bound_revision() else { return };
         if let Err(error) = self.compact(revision) {
-            // Somebody else compacted further at this moment, which serves as well.
+            // Compacted further already, but a scan may have kept some of it, which it perhaps needs no more.
             tracing::debug!(%error, "the history is compacted already");
+            self.prune(revision);
         }
     }
 

@@ -12,14 +12,17 @@ use bytes::Bytes;
 use env::process::Stdio;
 use store::embedded::{Embedded, Options};
 use store::{Entry, Key, Range, Revision, Span, Store, Txn};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Split};
+use tokio::process::ChildStdout;
 
 /// Names the store's file to the child.
 const FILE: &str = "STORE_CRASH_FILE";
 /// How many kills, if not the default.
 const KILLS: &str = "STORE_CRASH_KILLS";
 const KILLS_DEFAULT: usize = 200;
-const WRITERS: usize = 8;
+/// How long the writers may take to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
+const WRITERS: u64 = 8;
 /// Each writer's transactions write this many keys, which must never differ.
 const KEYS_EACH: usize = 3;
 
@@ -31,16 +34,16 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     let (mut acknowledged, mut total) = (Acknowledged::default(), 0);
     for kill in 0..kills {
         // A tenth of the kills hit the making or opening of the file.
-        let after_ms = if kill % 10 == 0 { env::rand::below(6) } else { 3 + env::rand::below(40) };
-        total += run_and_kill(&path, Duration::from_millis(after_ms), &mut acknowledged).await;
+        let acks = if kill % 10 == 0 { 0 } else { 1 + usize::try_from(env::rand::below(60)).unwrap() };
+        total += run_and_kill(&path, acks, &mut acknowledged).await;
         acknowledged.verify(&path).await;
     }
     eprintln!("{kills} kills, {total} acknowledged transactions");
     assert!(total > kills, "the writers were killed too early to prove anything: {total} in {kills} runs");
 }
 
-/// Runs the writers, kills them, and returns how many transactions they saw acknowledged.
-async fn run_and_kill(path: &Path, after: Duration, acknowledged: &mut Acknowledged) -> usize {
+/// Runs the writers, kills them a moment after they saw `acks` transactions acknowledged, and returns how many it was.
+async fn run_and_kill(path: &Path, acks: usize, acknowledged: &mut Acknowledged) -> usize {
     let mut child = env::process::command(env::process::executable().unwrap())
         .args(["crash::writers", "--exact", "--nocapture"])
         .env(FILE, path)
@@ -51,30 +54,31 @@ async fn run_and_kill(path: &Path, after: Duration, acknowledged: &mut Acknowled
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
     let mut count = 0;
-    let mut killed = false;
-    let deadline = env::time::sleep(after);
-    tokio::pin!(deadline);
-    loop {
-        tokio::select! {
-            line = lines.next_segment() => {
-                let Some(line) = line.unwrap() else { break };
-                count += usize::from(acknowledged.note(&line));
-            }
-            () = &mut deadline, if !killed => {
-                child.start_kill().unwrap();
-                killed = true;
-            }
-        }
-    }
-    let status = child.wait().await.unwrap();
-    assert!(killed && status.code().is_none(), "the writers ended by themselves: {status}");
+    let enough = listen(&mut lines, acknowledged, &mut count, acks);
+    env::time::timeout(PATIENCE, enough).await.expect("the writers begin in time");
+    let moment = Duration::from_millis(env::rand::below(if acks == 0 { 30 } else { 4 }));
+    let on = env::time::timeout(moment, listen(&mut lines, acknowledged, &mut count, usize::MAX)).await;
+    assert!(on.is_err(), "the writers ended by themselves: {:?}", child.wait().await);
+    child.kill().await.unwrap();
+    // What is left in the pipe was acknowledged as well.
+    listen(&mut lines, acknowledged, &mut count, usize::MAX).await;
     count
+}
+
+type Lines = Split<BufReader<ChildStdout>>;
+
+/// Notes what the writers tell until they have told of `enough`, or are gone.
+async fn listen(lines: &mut Lines, acknowledged: &mut Acknowledged, count: &mut usize, enough: usize) {
+    while *count < enough {
+        let Some(line) = lines.next_segment().await.unwrap() else { break };
+        *count += usize::from(acknowledged.note(&line));
+    }
 }
 
 /// The newest acknowledged transaction of each writer.
 #[derive(Debug, Default)]
 struct Acknowledged {
-    by_writer: BTreeMap<usize, (u64, Revision)>,
+    by_writer: BTreeMap<u64, (u64, Revision)>,
 }
 
 impl Acknowledged {
@@ -83,7 +87,7 @@ impl Acknowledged {
         let line = String::from_utf8_lossy(line);
         let Some(fields) = line.strip_prefix("ack ").and_then(|rest| rest.strip_suffix('.')) else { return false };
         let fields: Vec<u64> = fields.split(' ').map(|field| field.parse().unwrap()).collect();
-        self.by_writer.insert(fields[0] as usize, (fields[1], Revision(fields[2])));
+        self.by_writer.insert(fields[0], (fields[1], Revision(fields[2])));
         true
     }
 
@@ -125,7 +129,7 @@ async fn writers() {
     futures::future::join_all(writers).await;
 }
 
-async fn write_for_ever(store: &Embedded, writer: usize) {
+async fn write_for_ever(store: &Embedded, writer: u64) {
     let keys: Vec<_> = (0..KEYS_EACH).map(|n| Key::from(format!("/crash/{writer}/{n}"))).collect();
     let got = store.get(&keys[0], None).await.unwrap();
     let mut number = got.entry.as_ref().map_or(0, read_number);

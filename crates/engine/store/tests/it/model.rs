@@ -29,15 +29,15 @@ enum Step {
     },
     /// Reads everything as it was so many revisions ago.
     Look {
-        back: u64,
+        back: usize,
         limit: usize,
     },
     /// Watches from so many revisions ago.
     Watch {
-        back: u64,
+        back: usize,
     },
     Compact {
-        back: u64,
+        back: usize,
     },
     Restart,
 }
@@ -50,9 +50,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (key.clone(), prop::bool::weighted(0.8)).prop_map(|(key, sound)| Step::Delete { key, sound }),
         2 => (prop::collection::btree_map(0..KEYS - 1, any::<u8>(), 0..4))
             .prop_map(|puts| Step::Several { puts: puts.into_iter().collect(), delete: KEYS - 1 }),
-        4 => (0..12_u64, 0..4_usize).prop_map(|(back, limit)| Step::Look { back, limit }),
-        2 => (0..12_u64).prop_map(|back| Step::Watch { back }),
-        1 => (0..6_u64).prop_map(|back| Step::Compact { back }),
+        4 => (0..12_usize, 0..4_usize).prop_map(|(back, limit)| Step::Look { back, limit }),
+        2 => (0..12_usize).prop_map(|back| Step::Watch { back }),
+        1 => (0..6_usize).prop_map(|back| Step::Compact { back }),
         1 => Just(Step::Restart),
     ]
 }
@@ -147,7 +147,7 @@ async fn check(steps: Vec<Step>) {
             Step::Watch { back } => watch(&store, &model, back).await,
             Step::Compact { back } => compact(&store, &mut model, back).await,
         }
-        assert_eq!(store.status().await.unwrap().revision.0 as usize, model.current());
+        assert_eq!(store.status().await.unwrap().revision, Revision(model.current() as u64));
     }
     look(&store, &model, 0, 0).await;
 }
@@ -173,8 +173,8 @@ async fn write(store: &Embedded, model: &mut Model, changes: &[(Key, Option<Byte
     }
 }
 
-async fn look(store: &Embedded, model: &Model, back: u64, limit: usize) {
-    let at = model.current().saturating_sub(back as usize);
+async fn look(store: &Embedded, model: &Model, back: usize, limit: usize) {
+    let at = model.current().saturating_sub(back);
     let range = Range::of(span()).at(Revision(at as u64)).limit(limit);
     let result = store.range(range).await;
     if at < model.compacted {
@@ -197,8 +197,8 @@ async fn look(store: &Embedded, model: &Model, back: u64, limit: usize) {
     }
 }
 
-async fn watch(store: &Embedded, model: &Model, back: u64) {
-    let from = (model.current() + 1).saturating_sub(back as usize).max(1);
+async fn watch(store: &Embedded, model: &Model, back: usize) {
+    let from = (model.current() + 1).saturating_sub(back).max(1);
     let mut watcher = store.watch(Watch { span: span(), from: Some(Revision(from as u64)) }).await.unwrap();
     if from < model.replay_from {
         let item = watcher.next().await;
@@ -213,15 +213,15 @@ async fn watch(store: &Embedded, model: &Model, back: u64) {
         let done = events.is_empty();
         seen.extend(events);
         if done {
-            assert_eq!(revision.0 as usize, model.current());
+            assert_eq!(revision, Revision(model.current() as u64));
             break;
         }
     }
     assert_eq!(seen, expected);
 }
 
-async fn compact(store: &Embedded, model: &mut Model, back: u64) {
-    let to = model.current().saturating_sub(back as usize);
+async fn compact(store: &Embedded, model: &mut Model, back: usize) {
+    let to = model.current().saturating_sub(back);
     let result = store.compact(Revision(to as u64)).await;
     if to <= model.compacted {
         assert!(matches!(result, Err(Error::Compacted { .. })), "{result:?}");

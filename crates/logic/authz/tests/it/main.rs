@@ -1,0 +1,6 @@
+//! The authorizers against tables of questions.
+
+mod bootstrap;
+mod escalation;
+mod rbac;
+mod reconcile;
