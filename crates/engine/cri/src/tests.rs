@@ -15,6 +15,8 @@ fn stubs_are_generated_from_the_interface() {
         .compile_fds(descriptors)
         .expect("the interface generates");
     let generated = env::fs::read_to_string(folder.path().join("runtime.v1.rs")).expect("the generated file");
+    let generated =
+        format!("//! Messages and services of `runtime.v1`, made from `proto/runtime.proto` by a test.\n\n{generated}");
     let committed = home.join("src/generated.rs");
     if env::process::variable("UPDATE_EXPECT").is_some() {
         env::fs::write_atomic(&committed, generated.as_bytes(), env::fs::PUBLIC).expect("the sources are writable");

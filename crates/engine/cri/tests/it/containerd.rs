@@ -13,6 +13,9 @@ use nix::unistd::Pid;
 /// The image that every private containerd holds: busybox with all its applets.
 pub(crate) const IMAGE: &str = "localhost/busybox:1";
 
+/// How often a state is looked at that nothing tells about.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// A running private containerd. Dropping it ends its containers and removes everything it made.
 #[derive(Debug)]
 pub(crate) struct Containerd {
@@ -142,7 +145,7 @@ pub(crate) async fn wait_until(what: &str, limit: Duration, mut holds: impl Asyn
     let deadline = env::time::Instant::now() + limit;
     while !holds().await {
         assert!(env::time::Instant::now() < deadline, "waited {limit:?} in vain until {what}");
-        env::time::sleep(Duration::from_millis(20)).await;
+        env::time::sleep_until((env::time::Instant::now() + LOOK_INTERVAL).min(deadline)).await;
     }
 }
 
