@@ -1,0 +1,14 @@
+//! PriorityClasses and RuntimeClasses.
+
+use crate::promises::Promises;
+use crate::tree::{at, default_to, round_quantities};
+
+/// A PriorityClass.
+pub(crate) const PRIORITY_CLASS: Promises =
+    Promises { default: |class| default_to(class, "preemptionPolicy", "PreemptLowerPriority"), ..Promises::COUNTED };
+
+/// A RuntimeClass.
+pub(crate) const RUNTIME_CLASS: Promises = Promises {
+    default: |class| at(class, &["overhead"], |overhead| round_quantities(overhead, "podFixed")),
+    ..Promises::DATA.versioned_updates()
+};
