@@ -1,0 +1,75 @@
+//! Volumes in use are not deleted: finalizers `kubernetes.io/pvc-protection` and `kubernetes.io/pv-protection`.
+
+use plan::{Action, Key, MetaPatch, Plan, View, meta};
+use typed::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+
+const CLAIM: &str = "kubernetes.io/pvc-protection";
+const VOLUME: &str = "kubernetes.io/pv-protection";
+
+/// Plans one claim: protected from its first day, released when it is being deleted and no pod uses it.
+#[must_use]
+pub fn plan_claim(key: &Key, claims: &dyn View<PersistentVolumeClaim>, pods: &dyn View<Pod>) -> Plan {
+    let mut plan = Plan::default();
+    let Some(claim) = claims.get(&key.namespace, &key.name) else { return plan };
+    let protected = meta::has_finalizer(&claim.metadata, CLAIM);
+    if !meta::is_deleting(&claim.metadata) {
+        if !protected {
+            plan.then_do(Action::patch(claim.as_ref(), with(claim.metadata.finalizers.clone(), CLAIM)));
+        }
+        return plan;
+    }
+    let in_use = pods.within(&key.namespace).iter().any(|pod| uses(pod, &claim));
+    if protected && !in_use {
+        plan.then_do(Action::patch(
+            claim.as_ref(),
+            MetaPatch::finalizers(meta::finalizers_without(&claim.metadata, CLAIM)),
+        ));
+    }
+    plan
+}
+
+/// Plans one volume: protected from its first day, released when it is being deleted and no longer bound.
+#[must_use]
+pub fn plan_volume(key: &Key, volumes: &dyn View<PersistentVolume>) -> Plan {
+    let mut plan = Plan::default();
+    let Some(volume) = volumes.get("", &key.name) else { return plan };
+    let protected = meta::has_finalizer(&volume.metadata, VOLUME);
+    let bound = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
+    match (meta::is_deleting(&volume.metadata), protected) {
+        (false, false) => {
+            plan.then_do(Action::patch(volume.as_ref(), with(volume.metadata.finalizers.clone(), VOLUME)))
+        }
+        (true, true) if !bound => {
+            let left = MetaPatch::finalizers(meta::finalizers_without(&volume.metadata, VOLUME));
+            plan.then_do(Action::patch(volume.as_ref(), left));
+        }
+        _ => {}
+    }
+    plan
+}
+
+fn with(finalizers: Option<Vec<String>>, finalizer: &str) -> MetaPatch {
+    let mut all = finalizers.unwrap_or_default();
+    all.push(finalizer.to_owned());
+    MetaPatch::finalizers(all)
+}
+
+/// A pod uses a claim as soon as it is placed, and until it is gone or has ended; a pod not placed yet cannot start with it.
+fn uses(pod: &Pod, claim: &PersistentVolumeClaim) -> bool {
+    let Some(spec) = &pod.spec else { return false };
+    let ended = matches!(pod.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"));
+    if ended || spec.node_name.as_deref().unwrap_or_default().is_empty() {
+        return false;
+    }
+    let name = meta::name(&claim.metadata);
+    spec.volumes.iter().flatten().any(|volume| {
+        let named = volume.persistent_volume_claim.as_ref().is_some_and(|source| source.claim_name == name);
+        let ephemeral = volume.ephemeral.is_some()
+            && format!("{}-{}", meta::name(&pod.metadata), volume.name) == name
+            && plan::is_controlled_by(&claim.metadata, meta::uid(&pod.metadata));
+        named || ephemeral
+    })
+}
+
+#[cfg(test)]
+mod tests;
