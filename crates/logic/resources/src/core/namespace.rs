@@ -20,6 +20,8 @@ pub(crate) const NAMESPACE: Promises = Promises {
     resets: &[("", "status"), ("status", "spec"), ("finalize", "status")],
     selectable: &["status.phase"],
     select,
+    columns: crate::print::core::NAMESPACE,
+    cells: crate::print::core::namespace,
     ..Promises::STATUS
 };
 
