@@ -58,6 +58,7 @@ impl Server {
         let loopback_token = env::rand::uuid();
         let authenticator = Arc::new(authenticator(&config, &routes, &loopback_token));
         let authorizer: Arc<dyn Authorizer> = Arc::new(authz::Union(vec![
+            crate::node_authorizer::follow(&routes, &shutdown).await?,
             Arc::clone(&roles) as Arc<dyn Authorizer>,
         ]));
         let front = Arc::new(Front {
