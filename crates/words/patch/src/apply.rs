@@ -22,6 +22,7 @@ mod extract;
 mod filter;
 mod last_applied;
 mod managers;
+mod names;
 mod order;
 mod patch;
 mod reshape;

@@ -600,7 +600,7 @@ mod shortcuts {
 
     proptest! {
         #[test]
-        fn glances_are_right(stored in set(), other in set()) {
+        fn glances_are_right(stored in set(), other in set(), third in set()) {
             let text = stored.to_json();
             let glance = Glance::new(&text);
             prop_assert_eq!(&FieldSet::from_json(&text).expect("own text is read"), &stored);
@@ -608,6 +608,11 @@ mod shortcuts {
             prop_assert_eq!(glance.covers(&other), other.is_subset(&stored));
             if !glance.may_meet(&other) {
                 prop_assert_eq!(&stored.difference(&other), &stored);
+            }
+            let (lost, won) = (other.difference(&third), third);
+            if let Some(rewritten) = glance.rewritten(&lost, &won) {
+                let expected = stored.difference(&lost).union(&won).to_json();
+                prop_assert_eq!(String::from_utf8(rewritten), String::from_utf8(expected));
             }
             prop_assert_eq!(stored.union(&other).difference(&other).union(&stored.intersection(&other)), stored.clone());
             prop_assert!(stored.difference(&other).is_subset(&stored));
