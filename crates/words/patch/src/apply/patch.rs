@@ -92,8 +92,8 @@ fn attempt(
         ApplyError::Unusable(format!("failed to create typed patch object ({namespace}/{name}; {kind}): {problems}"))
     })?;
     let merged = topology.merged(root, live, config);
-    let claimed = write.reset.tracked(write.api_version, topology.claimed(root, config));
-    let own_text = strip(claimed.clone()).to_json();
+    let claimed = || write.reset.tracked(write.api_version, topology.claimed(root, config));
+    let own_text = strip(claimed()).to_json();
 
     let mut entries = managers.entries.clone();
     let mut own = write.entry(Operation::Apply, Fields::Text(own_text.into()));
@@ -103,9 +103,9 @@ fn attempt(
     let last = last.and_then(|previous| Some((previous, write.reconciled(previous)?)));
 
     let new = match last {
-        Some((last, last_set)) if !last_set.is_subset(&claimed) => {
+        Some((last, last_set)) if !last_set.is_subset(&claimed()) => {
             let others = entries.iter().filter_map(|entry| Some((entry.api_version.clone(), write.reconciled(entry)?)));
-            let all = others.chain([(own.api_version.clone(), claimed)]);
+            let all = others.chain([(own.api_version.clone(), claimed())]);
             prune(write, merged, (&last.api_version, &last_set), all)
         }
         _ => merged,

@@ -537,6 +537,54 @@ fn other_versions_are_compared_in_their_own() {
 }
 
 #[test]
+fn another_spelling_is_no_change() {
+    let config = CONFIG.replace("image: one", "image: one, resources: {limits: {cpu: 1000m}}");
+    let first = applied(&write("one"), None, &config, false).expect("nobody is in the way");
+    let mut again = applied(&at(write("one"), 9), Some(&first), &config, false).expect("nobody is in the way");
+    assert_ne!(again, first, "1000m is not how 1 is stored, so the time was set");
+    settle_times(&first, &mut again);
+    assert_eq!(again, first);
+    let mut other = again.clone();
+    other.set(&["spec", "paused"], true);
+    let before = other.clone();
+    settle_times(&first, &mut other);
+    assert_eq!(other, before, "what differs keeps its times");
+}
+
+#[test]
+fn items_that_nothing_tells_apart_are_owned_as_one() {
+    let deployment = root("apps/v1", "Deployment");
+    let object = |env: &str| {
+        canonical(&format!("{{spec: {{template: {{spec: {{containers: [{{name: c, env: [{env}]}}]}}}}}}}}"), deployment)
+    };
+    let steps: [(&str, &str); 5] = [
+        ("{name: a, value: '1'}", "[name=\"a\"] [name=\"a\"].name [name=\"a\"].value"),
+        ("{name: a, value: '1'}, {name: a, value: '2'}", "[name=\"a\"]"),
+        ("{name: a, value: '3'}, {name: a, value: '2'}", "[name=\"a\"]"),
+        (
+            "{name: a, value: '3'}, {name: b}",
+            "[name=\"a\"] [name=\"b\"] [name=\"a\"].name [name=\"a\"].value [name=\"b\"].name",
+        ),
+        ("{name: b}", "[name=\"b\"] [name=\"b\"].name"),
+    ];
+    let mut live = object(steps[0].0);
+    create(&write("m"), &mut live);
+    for (env, expected) in steps {
+        let mut new = object(env);
+        update(&write("m"), &live, &mut new);
+        let prefix = ".spec.template.spec.containers[name=\"c\"].env";
+        let found: Vec<String> = owners(&new)[0]
+            .split(' ')
+            .filter_map(|path| path.strip_prefix(prefix))
+            .filter(|rest| !rest.is_empty())
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(found.join(" "), expected, "{env}");
+        live = new;
+    }
+}
+
+#[test]
 fn field_sets_as_text() {
     let texts = [
         "{}",

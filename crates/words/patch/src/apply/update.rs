@@ -204,27 +204,21 @@ impl<'a> Write<'a> {
     }
 }
 
+/// The fields at the root that belong to the server.
+const SERVER_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
 /// Takes out the fields that belong to the server.
-pub(super) fn strip(set: FieldSet) -> FieldSet {
-    let is_server_field = |entry: &super::set::Entry, names: &[&str]| match &entry.element {
-        super::Element::Field(name) => names.contains(&name.as_str()),
-        _ => false,
-    };
-    if !set.entries().iter().any(|entry| is_server_field(entry, &["apiVersion", "kind", "metadata"])) {
-        return set;
-    }
-    set.map(|entry| {
-        let mut entry = entry.clone();
-        entry.member &= !is_server_field(&entry, &["apiVersion", "kind", "metadata"]);
-        if is_server_field(&entry, &["metadata"]) {
-            entry.children = entry.children.map(|child| {
-                let mut child = child.clone();
-                child.member &= !is_server_field(&child, &SERVER_METADATA);
-                child
-            });
+pub(super) fn strip(mut set: FieldSet) -> FieldSet {
+    set.change(|entry| {
+        if !entry.element.is_field_of(&SERVER_FIELDS) {
+            return;
         }
-        entry
-    })
+        entry.member = false;
+        if entry.element.is_field_of(&["metadata"]) {
+            entry.children.change(|child| child.member &= !child.element.is_field_of(&SERVER_METADATA));
+        }
+    });
+    set
 }
 
 fn take_managed_fields(object: &mut Value) -> Option<Vec<Value>> {
