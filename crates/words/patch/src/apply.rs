@@ -2,6 +2,7 @@
 //!
 //! Three entries, one per kind of write: [`create`], [`update`] and [`apply`](fn@apply). Each takes trees in the
 //! version of the request and leaves `metadata.managedFields` as upstream would. [`settle_times`] comes last.
+//! [`scale`] carries owners between a resource and its `scale` subresource.
 //!
 //! - [`FieldSet`]: a set of field paths, with upstream's JSON form.
 //! - `topology`: what the schema table says about owning a value; `extract`, `diff`, `reshape`: what follows from it
@@ -27,6 +28,7 @@ mod names;
 mod order;
 mod patch;
 mod reshape;
+pub mod scale;
 mod set;
 mod text;
 mod topology;

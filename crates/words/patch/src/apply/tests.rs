@@ -537,6 +537,46 @@ fn other_versions_are_compared_in_their_own() {
 }
 
 #[test]
+fn owners_of_a_scaled_resource() {
+    let paths = [("apps/v1", Some(FieldPath::of("spec.replicas"))), ("apps/v0", None)];
+    let entry = |manager: &str, version: &str, operation: &str, fields: &str| {
+        format!(
+            "{{manager: {manager}, operation: {operation}, apiVersion: {version}, fieldsType: FieldsV1, \
+             fieldsV1: {{'f:spec': {{{fields}}}}}, time: '2023-11-14T22:13:20Z'}}"
+        )
+    };
+    let both = "'f:replicas': {}, 'f:paused': {}";
+    let parent = tree(&format!(
+        "[{}, {}, {}]",
+        entry("one", "apps/v1", "Apply", both),
+        entry("old", "apps/v0", "Update", "'f:replicas': {}"),
+        entry("gone", "apps/v9", "Update", "'f:replicas': {}")
+    ));
+    let parent = parent.as_list().expect("it is a list");
+    let shown = |list: Option<Value>| {
+        let mut object = Value::map();
+        super::update::put_managed_fields(&mut object, list);
+        owners(&object)
+    };
+    let scale = scale::to_scale(parent, &paths).expect("the entries can be read");
+    assert_eq!(shown(scale.clone()), ["one Apply 0: .spec.replicas"]);
+    let scale = scale.expect("there is an owner");
+    let same = scale::to_parent(parent, scale.as_list().expect("it is a list"), "apps/v1", &paths);
+    assert_eq!(
+        shown(same.expect("the entries can be read")),
+        ["one Apply 0: .spec.paused .spec.replicas", "old Update 0: .spec.replicas"]
+    );
+    let taken = "[{manager: two, operation: Update, subresource: scale, apiVersion: autoscaling/v1, fieldsType: FieldsV1, \
+                 fieldsV1: {'f:spec': {'f:replicas': {}}}, time: '2023-11-14T22:13:25Z'}]";
+    let taken = tree(taken);
+    let taken = scale::to_parent(parent, taken.as_list().expect("it is a list"), "apps/v1", &paths);
+    assert_eq!(
+        shown(taken.expect("the entries can be read")),
+        ["one Apply 0: .spec.paused", "two Update scale -: .spec.replicas", "old Update 0: .spec.replicas"]
+    );
+}
+
+#[test]
 fn another_spelling_is_no_change() {
     let config = CONFIG.replace("image: one", "image: one, resources: {limits: {cpu: 1000m}}");
     let first = applied(&write("one"), None, &config, false).expect("nobody is in the way");
