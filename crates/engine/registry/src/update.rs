@@ -162,6 +162,8 @@ impl Registry {
         if !work.edit.owns_fields() {
             ownership::record_update(self, (object, old), work.subresource, work.options, context.now);
         }
+        // A write that changes nothing but the times of owners is none.
+        patch::apply::settle_times(old, object);
         Ok(())
     }
 
