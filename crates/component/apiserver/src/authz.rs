@@ -33,6 +33,17 @@ impl Roles {
         Arc::new(Roles { policy: Arc::default() })
     }
 
+    /// Whether the roles, or the masters' group, allow something.
+    pub(crate) fn allows(&self, user: &User, attributes: &Attributes<'_>) -> bool {
+        user.in_group(User::MASTERS) || self.policy.read().allows(user, attributes)
+    }
+
+    /// Calls `f` with the policy and with a judge that asks it.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&Policy, ::authz::escalation::Judge<'_>) -> R) -> R {
+        let policy = self.policy.read();
+        f(&policy, &|user, attributes| user.in_group(User::MASTERS) || policy.allows(user, attributes))
+    }
+
     /// Follows roles and bindings; returns when all that exist now have been heard of.
     pub(crate) async fn follow(&self, routes: &Routes, shutdown: &Shutdown) -> Result<(), Refusal> {
         let group = "rbac.authorization.k8s.io";

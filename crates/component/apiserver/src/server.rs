@@ -54,7 +54,8 @@ impl Server {
         let routes = Arc::new(Routes::default());
         let roles = Roles::new();
         let admission = admission::Chain::new(Arc::clone(&routes), Arc::clone(&roles));
-        routes.install(rows(&config, admission));
+        routes.install(rows(&config, Arc::new(admission)));
+        admission::Chain::ready(&routes).await?;
         let loopback_token = env::rand::uuid();
         let authenticator = Arc::new(authenticator(&config, &routes, &loopback_token));
         let authorizer: Arc<dyn Authorizer> = Arc::new(authz::Union(vec![

@@ -232,6 +232,7 @@ impl Registry {
         let meta = Meta::of(&object);
         let deleted = meta.is_deleting()
             && meta.finalizers().next().is_none()
+            && self.strategy.deletion(&object, None) != kind::Deletion::Held
             && meta.deletion_grace_seconds().is_none_or(|seconds| seconds == 0);
         let with = match deleted {
             true => self.accompanied(Txn::new(), None, Some(&found.tree), dry_run).await?,
