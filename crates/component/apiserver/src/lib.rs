@@ -12,6 +12,7 @@ mod chain;
 mod config;
 mod discovery;
 mod documents;
+mod node_authorizer;
 mod reviews;
 mod routes;
 mod seats;
