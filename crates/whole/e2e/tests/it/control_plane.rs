@@ -5,13 +5,22 @@ use std::sync::Arc;
 use client::Propagation;
 use object::Value;
 use typed::Kind as _;
-use typed::api::apps::v1::{Deployment, DeploymentSpec, ReplicaSet};
+use typed::ByteString;
+use typed::api::apps::v1::{DaemonSet, DaemonSetSpec, Deployment, DeploymentSpec, ReplicaSet, StatefulSet, StatefulSetSpec};
 use typed::api::batch::v1::{Job, JobSpec};
+use typed::api::certificates::v1::{
+    CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec,
+};
 use typed::api::core::v1::{
-    ConfigMap, Container, Namespace, Node, Pod, PodSpec, PodTemplateSpec, Service, ServiceAccount, ServicePort, ServiceSpec,
+    ConfigMap, Container, Namespace, Node, Pod, PodSpec, PodTemplateSpec, ResourceRequirements, Service, ServicePort,
+    ServiceSpec, Toleration,
 };
 use typed::api::discovery::v1::EndpointSlice;
+use typed::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use typed::api::scheduling::v1::PriorityClass;
+use typed::intstr::IntOrString;
 use typed::meta::{LabelSelector, ObjectMeta};
+use typed::resource::Quantity;
 
 use crate::workshop::{Settings, Workshop, labels};
 
@@ -66,7 +75,7 @@ fn running(pods: &[Arc<Pod>], namespace: &str) -> usize {
 async fn a_deployment_lives_its_life() {
     let workshop = Workshop::open(Settings::default()).await;
     workshop.node("n1").await;
-    workshop.until::<ServiceAccount>("the default account", |all| all.iter().any(|one| one.namespace() == "default")).await;
+    workshop.account("default").await;
     workshop.admin.create(&deployment("default", "web", 3)).await.expect("a deployment can be made");
     workshop.until::<Pod>("three pods run", |pods| running(pods, "default") == 3).await;
     workshop.until::<Deployment>("status is rolled up", |all| settled(all, "web", 3)).await;
@@ -93,7 +102,7 @@ async fn a_deployment_lives_its_life() {
 async fn owners_go_first_last_or_alone() {
     let workshop = Workshop::open(Settings::default()).await;
     workshop.node("n1").await;
-    workshop.until::<ServiceAccount>("the default account", |all| all.iter().any(|one| one.namespace() == "default")).await;
+    workshop.account("default").await;
     workshop.admin.create(&deployment("default", "front", 2)).await.expect("a deployment can be made");
     workshop.until::<Deployment>("it stands", |all| settled(all, "front", 2)).await;
     workshop.delete::<Deployment>("default", "front", Propagation::Foreground).await;
@@ -116,7 +125,7 @@ async fn a_namespace_begins_and_ends() {
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some("team".to_owned());
     workshop.admin.create(&namespace).await.expect("a namespace can be made");
-    workshop.until::<ServiceAccount>("its account", |all| all.iter().any(|one| one.namespace() == "team")).await;
+    workshop.account("team").await;
     let bundle = |map: &Arc<ConfigMap>| map.namespace() == "team" && map.name() == "kube-root-ca.crt";
     workshop.until::<ConfigMap>("its bundle", |all| all.iter().any(bundle)).await;
     workshop.admin.create(&deployment("team", "web", 2)).await.expect("a deployment can be made");
@@ -130,7 +139,7 @@ async fn a_namespace_begins_and_ends() {
 async fn a_service_knows_its_pods() {
     let workshop = Workshop::open(Settings::default()).await;
     workshop.node("n1").await;
-    workshop.until::<ServiceAccount>("the default account", |all| all.iter().any(|one| one.namespace() == "default")).await;
+    workshop.account("default").await;
     workshop.admin.create(&deployment("default", "web", 3)).await.expect("a deployment can be made");
     let port = ServicePort { port: 80, ..ServicePort::default() };
     let spec = ServiceSpec { selector: Some(labels(&[("app", "web")])), ports: Some(vec![port]), ..ServiceSpec::default() };
@@ -160,7 +169,7 @@ async fn a_service_knows_its_pods() {
 async fn a_job_completes() {
     let workshop = Workshop::open(Settings::default()).await;
     workshop.node("n1").await;
-    workshop.until::<ServiceAccount>("the default account", |all| all.iter().any(|one| one.namespace() == "default")).await;
+    workshop.account("default").await;
     let mut pods = template(&[("ends", "well")], "img:1");
     pods.spec.get_or_insert_default().restart_policy = Some("Never".to_owned());
     let spec = JobSpec { completions: Some(3), parallelism: Some(2), template: pods, ..JobSpec::default() };
@@ -179,17 +188,161 @@ async fn a_silent_node_is_left() {
     let patience = controller_manager::NodeHealth { grace_seconds: 2, ..controller_manager::NodeHealth::default() };
     let workshop = Workshop::open(Settings { node_health: patience }).await;
     workshop.node("n1").await;
-    let has_range = |nodes: &[Arc<Node>]| {
-        nodes.first().and_then(|node| node.spec.as_ref()?.pod_cidr.clone()).as_deref() == Some("10.244.0.0/24")
+    workshop.node("n2").await;
+    workshop.silent_node("mute").await;
+    let ranges = |nodes: &[Arc<Node>]| {
+        let range = |node: &Arc<Node>| node.spec.as_ref().and_then(|spec| spec.pod_cidr.clone());
+        let mut ranges: Vec<String> = nodes.iter().filter_map(range).collect();
+        ranges.sort();
+        ranges == ["10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24"]
     };
-    workshop.until::<Node>("its pod range", has_range).await;
+    workshop.until::<Node>("each has a range", ranges).await;
+    let mut spec = template(&[], "img:1").spec.unwrap_or_default();
+    spec.node_name = Some("mute".to_owned());
+    spec.tolerations = Some(vec![Toleration {
+        key: Some("node.kubernetes.io/unreachable".to_owned()),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        toleration_seconds: Some(1),
+        ..Toleration::default()
+    }]);
+    workshop.account("default").await;
+    let pod = Pod { metadata: named("default", "left"), spec: Some(spec), status: None };
+    workshop.admin.create(&pod).await.expect("a pod can be made");
     let given_up = |nodes: &[Arc<Node>]| {
-        let node = &nodes[0];
-        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let mut unknown = conditions.filter(|one| one.type_ == "Ready" && one.status == "Unknown");
-        let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
-        let mut unreachable = taints.filter(|taint| taint.key == "node.kubernetes.io/unreachable");
-        unknown.next().is_some() && unreachable.any(|taint| taint.effect == "NoExecute")
+        nodes.iter().any(|node| {
+            let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            let mut unknown = conditions.filter(|one| one.type_ == "Ready" && one.status == "Unknown");
+            let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+            let mut unreachable = taints.filter(|taint| taint.key == "node.kubernetes.io/unreachable");
+            unknown.next().is_some() && unreachable.any(|taint| taint.effect == "NoExecute")
+        })
     };
-    workshop.until::<Node>("it is unreachable", given_up).await;
+    workshop.until::<Node>("one is unreachable", given_up).await;
+    let ready = |node: &&Arc<Node>| node.spec.as_ref().is_none_or(|spec| spec.taints.iter().flatten().next().is_none());
+    assert_eq!(workshop.informers.of::<Node>().all().iter().filter(ready).count(), 2, "the others stay");
+    workshop.until::<Pod>("its pod is sent away", |pods| pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some())).await;
+    workshop.delete::<Node>("", "mute", Propagation::Background).await;
+    workshop.until::<Pod>("and forgotten with its node", <[_]>::is_empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daemons_run_on_every_node() {
+    let workshop = Workshop::open(Settings::default()).await;
+    workshop.node("n1").await;
+    workshop.node("n2").await;
+    workshop.account("default").await;
+    let selector = LabelSelector { match_labels: Some(labels(&[("app", "log")])), ..LabelSelector::default() };
+    let spec = DaemonSetSpec { selector, template: template(&[("app", "log")], "img:1"), ..DaemonSetSpec::default() };
+    let set = DaemonSet { metadata: named("default", "log"), spec: Some(spec), status: None };
+    workshop.admin.create(&set).await.expect("a daemon set can be made");
+    let everywhere = |wanted: i32| {
+        move |sets: &[Arc<DaemonSet>]| {
+            let status = sets.first().and_then(|set| set.status.clone()).unwrap_or_default();
+            (status.desired_number_scheduled, status.number_ready) == (wanted, wanted)
+        }
+    };
+    workshop.until::<DaemonSet>("two daemons", everywhere(2)).await;
+    workshop.node("n3").await;
+    workshop.until::<DaemonSet>("three daemons", everywhere(3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stateful_pods_come_in_order() {
+    let workshop = Workshop::open(Settings::default()).await;
+    workshop.node("n1").await;
+    workshop.account("default").await;
+    let selector = LabelSelector { match_labels: Some(labels(&[("app", "db")])), ..LabelSelector::default() };
+    let spec = StatefulSetSpec {
+        replicas: Some(3),
+        selector,
+        service_name: Some("db".to_owned()),
+        template: template(&[("app", "db")], "img:1"),
+        ..StatefulSetSpec::default()
+    };
+    let set = StatefulSet { metadata: named("default", "db"), spec: Some(spec), status: None };
+    workshop.admin.create(&set).await.expect("a stateful set can be made");
+    let ready = |sets: &[Arc<StatefulSet>]| sets.iter().any(|set| set.status.as_ref().is_some_and(|status| status.ready_replicas == Some(3)));
+    workshop.until::<StatefulSet>("three are ready", ready).await;
+    let mut names: Vec<String> = workshop.informers.of::<Pod>().all().iter().map(|pod| pod.name().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["db-0", "db-1", "db-2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_counts_and_a_request_is_signed() {
+    let workshop = Workshop::open(Settings::default()).await;
+    workshop.node("n1").await;
+    workshop.account("default").await;
+    workshop.admin.create(&deployment("default", "web", 3)).await.expect("a deployment can be made");
+    let selector = LabelSelector { match_labels: Some(labels(&[("app", "web")])), ..LabelSelector::default() };
+    let spec = PodDisruptionBudgetSpec {
+        min_available: Some(IntOrString::Int(2)),
+        selector: Some(selector),
+        ..PodDisruptionBudgetSpec::default()
+    };
+    let budget = PodDisruptionBudget { metadata: named("default", "web"), spec: Some(spec), status: None };
+    workshop.admin.create(&budget).await.expect("a budget can be made");
+    let one_allowed = |all: &[Arc<PodDisruptionBudget>]| {
+        all.iter().any(|one| one.status.as_ref().is_some_and(|status| status.disruptions_allowed == Some(1)))
+    };
+    workshop.until::<PodDisruptionBudget>("one may be disturbed", one_allowed).await;
+    let key = pki::PrivateKey::generate(pki::Algorithm::default()).expect("a key can be made");
+    let subject = pki::Subject::new("jane", &["team"]);
+    let text = pki::csr::create(&subject, &pki::AlternativeNames::default(), &key).expect("a request can be written");
+    let spec = CertificateSigningRequestSpec {
+        request: ByteString(text.into_bytes()),
+        signer_name: "kubernetes.io/kube-apiserver-client".to_owned(),
+        usages: Some(vec!["client auth".to_owned()]),
+        ..CertificateSigningRequestSpec::default()
+    };
+    let metadata = ObjectMeta { name: Some("jane".to_owned()), ..ObjectMeta::default() };
+    let request = CertificateSigningRequest { metadata, spec, status: None };
+    let mut request = workshop.admin.create(&request).await.expect("a request can be made");
+    let approved = CertificateSigningRequestCondition {
+        type_: "Approved".to_owned(),
+        status: "True".to_owned(),
+        reason: Some("ByHand".to_owned()),
+        ..CertificateSigningRequestCondition::default()
+    };
+    request.status.get_or_insert_default().conditions = Some(vec![approved]);
+    workshop.admin.update_part(&request, "approval").await.expect("it can be approved");
+    let issued = |all: &[Arc<CertificateSigningRequest>]| {
+        let bytes = all.first().and_then(|one| one.status.clone()?.certificate).unwrap_or_default();
+        let chain = pki::Certificate::all_from_pem(&bytes.0).unwrap_or_default();
+        chain.first().is_some_and(|certificate| certificate.subject.common_name == "jane")
+    };
+    workshop.until::<CertificateSigningRequest>("it is issued", issued).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn important_pods_push_others_out() {
+    let workshop = Workshop::open(Settings::default()).await;
+    workshop.node("n1").await;
+    workshop.account("default").await;
+    let class = PriorityClass {
+        metadata: ObjectMeta { name: Some("high".to_owned()), ..ObjectMeta::default() },
+        value: Some(1000),
+        ..PriorityClass::default()
+    };
+    workshop.admin.create(&class).await.expect("a class can be made");
+    let pod = |name: &str, class: Option<&str>| {
+        let mut spec = template(&[], "img:1").spec.unwrap_or_default();
+        let requests = std::collections::BTreeMap::from([("cpu".to_owned(), Quantity("6".to_owned()))]);
+        spec.containers[0].resources = Some(ResourceRequirements { requests: Some(requests), ..ResourceRequirements::default() });
+        spec.priority_class_name = class.map(str::to_owned);
+        Pod { metadata: named("default", name), spec: Some(spec), status: None }
+    };
+    workshop.admin.create(&pod("low", None)).await.expect("a pod can be made");
+    workshop.until::<Pod>("it runs", |pods| running(pods, "default") == 1).await;
+    workshop.admin.create(&pod("high", Some("high"))).await.expect("a pod can be made");
+    let pushed = |pods: &[Arc<Pod>]| running(pods, "default") == 1 && pods.len() == 1 && pods[0].name() == "high";
+    workshop.until::<Pod>("the important one runs", pushed).await;
+    workshop.admin.create(&pod("late", None)).await.expect("a pod can be made");
+    let refused = |pods: &[Arc<Pod>]| {
+        let late = pods.iter().find(|pod| pod.name() == "late");
+        let conditions = late.and_then(|pod| pod.status.clone()?.conditions).unwrap_or_default();
+        conditions.iter().any(|one| one.type_ == "PodScheduled" && one.reason.as_deref() == Some("Unschedulable"))
+    };
+    workshop.until::<Pod>("and says why another waits", refused).await;
 }

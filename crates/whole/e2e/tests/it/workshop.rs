@@ -15,7 +15,9 @@ use object::Value;
 use pki::trust::PeerChain;
 use pki::{Authority, Leaf, PrivateKey, Subject, Usage, layout};
 use typed::Kind;
-use typed::api::core::v1::{Node, Pod};
+use typed::api::coordination::v1::Lease;
+use typed::api::core::v1::{Node, Pod, ServiceAccount};
+use typed::meta::MicroTime;
 
 /// How long anything may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -107,14 +109,26 @@ impl Workshop {
         }
     }
 
-    /// Adds a ready node with a kubelet that runs every pod at once.
+    /// Waits until pods can be made in a namespace.
+    pub(crate) async fn account(&self, namespace: &str) {
+        let there = |one: &Arc<ServiceAccount>| one.namespace() == namespace && one.name() == "default";
+        self.until::<ServiceAccount>("the default account", |all| all.iter().any(there)).await;
+    }
+
+    /// Adds a ready node with a kubelet that runs every pod at once and never falls silent.
     pub(crate) async fn node(&self, name: &str) {
+        self.silent_node(name).await;
+        let stand_in = StandIn { client: self.admin.clone(), pods: self.informers.of::<Pod>(), node: name.to_owned() };
+        env::task::spawn(Fate::Vital, "kubelet", stand_in.run());
+        env::task::spawn(Fate::Vital, "heartbeat", heartbeat(self.admin.clone(), name.to_owned(), self.shutdown.clone()));
+    }
+
+    /// Adds a node that says once that it is ready, and then nothing more.
+    pub(crate) async fn silent_node(&self, name: &str) {
         let mut node = Node::default();
         node.metadata.name = Some(name.to_owned());
         self.admin.create(&node).await.expect("a node can be made");
         self.patch::<Node>("", name, "status", &[(&["status"], node_status(env::time::now()))]).await;
-        let stand_in = StandIn { client: self.admin.clone(), pods: self.informers.of::<Pod>(), node: name.to_owned() };
-        env::task::spawn(Fate::Vital, "kubelet", stand_in.run());
     }
 
     /// Merges changes into an object.
@@ -163,6 +177,20 @@ fn node_status(now: jiff::Timestamp) -> Value {
     ]);
     status.set(&["conditions"], vec![ready]);
     status
+}
+
+/// Renews a node's lease, often.
+async fn heartbeat(client: Client, node: String, shutdown: Shutdown) {
+    let mut lease = Lease::default();
+    lease.metadata.name = Some(node);
+    lease.metadata.namespace = Some("kube-node-lease".to_owned());
+    let mut lease = client.create(&lease).await.expect("a lease can be made");
+    let mut clock = tokio::time::interval(Duration::from_millis(300));
+    while !shutdown.is_cancelled() {
+        clock.tick().await;
+        lease.spec.get_or_insert_default().renew_time = Some(MicroTime(env::time::now()));
+        lease = client.update(&lease).await.expect("a lease can be renewed");
+    }
 }
 
 /// What a kubelet says, without containers.
