@@ -212,17 +212,11 @@ struct Same {
 }
 
 /// Merges and limits. Makes no event, sends nothing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Correlator {
     tokens: Remembered<About, (f64, Instant)>,
     similar: Remembered<Similar, (Vec<String>, Instant)>,
     sent: Remembered<Same, Named>,
-}
-
-impl Default for Correlator {
-    fn default() -> Self {
-        Correlator { tokens: Remembered::default(), similar: Remembered::default(), sent: Remembered::default() }
-    }
 }
 
 impl Correlator {

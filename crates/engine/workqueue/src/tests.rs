@@ -86,7 +86,10 @@ async fn waits_double_until_success_and_all_keys_share_a_bucket() {
     assert_eq!(queue.retry(key("a")), Duration::from_secs(1000));
     queue.forget(&key("a"));
     assert_eq!(queue.retry(key("a")).as_millis(), 5);
-    let last = (0..60).map(|number| queue.retry(key(&number.to_string()))).last().expect("there is one");
+    for number in 0..60 {
+        queue.retry(key(&number.to_string()));
+    }
+    let last = queue.retry(key("last"));
     assert!(last > Duration::from_secs(2), "a hundred at once, then ten in a second: {last:?}");
 }
 
@@ -351,7 +354,7 @@ async fn one_leads_and_gives_back_then_the_other_leads() {
     first_shutdown.cancel();
     assert_eq!(soon("the first's end", first).await, Some(Ended::Shutdown));
     soon("the second leader", begun.notified()).await;
-    assert_eq!(holder(&fake), ("two".to_owned(), 2), "giving back and taking are transitions as upstream counts them");
+    assert_eq!(holder(&fake), ("two".to_owned(), 1), "taking is a transition, giving back is none");
     second_shutdown.cancel();
     assert_eq!(soon("the second's end", second).await, Some(Ended::Shutdown));
     assert_eq!(holder(&fake).0, "");
