@@ -1,0 +1,3 @@
+pub(crate) fn document(_tree: &object::Value) -> Vec<u8> {
+    Vec::new()
+}

@@ -1,0 +1,1 @@
+//! Documents of small sources, whole.
