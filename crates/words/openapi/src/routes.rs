@@ -209,7 +209,7 @@ impl<'r, 'a> Row<'r, 'a> {
             let mut parameters = self.options("ListOptions", &["allowWatchBookmarks", "watch"]);
             parameters.extend(self.options("DeleteOptions", &[]));
             let name = format!("Collection{}", of.name);
-            let operation = self.operation(of, "delete", ("delete", "deletecollection"), &name, parameters);
+            let operation = self.operation(of, ("delete", "deletecollection"), &name, parameters);
             operations.push(self.deleting(Operation { answer: self.status(of), ..operation }));
         }
         operations
@@ -218,10 +218,10 @@ impl<'r, 'a> Row<'r, 'a> {
     fn on_object(&self, of: Handled<'_, 'a>) -> Vec<Operation<'a>> {
         let mut operations = Vec::new();
         if of.verbs.contains(Verb::Get) {
-            operations.push(self.operation(of, "get", ("read", "get"), of.name, Vec::new()));
+            operations.push(self.operation(of, ("read", "get"), of.name, Vec::new()));
         }
         if of.verbs.contains(Verb::Update) {
-            let operation = self.operation(of, "put", ("replace", "put"), of.name, self.options("UpdateOptions", &[]));
+            let operation = self.operation(of, ("replace", "put"), of.name, self.options("UpdateOptions", &[]));
             let body = Some(Request { target: of.target, required: true });
             operations.push(Operation { body, codes: OK_OR_CREATED, ..operation });
         }
@@ -230,7 +230,7 @@ impl<'r, 'a> Row<'r, 'a> {
         }
         if of.verbs.contains(Verb::Delete) {
             let parameters = self.options("DeleteOptions", &[]);
-            let operation = self.operation(of, "delete", ("delete", "delete"), of.name, parameters);
+            let operation = self.operation(of, ("delete", "delete"), of.name, parameters);
             let answer = if self.returns_deleted() { operation.answer } else { self.status(of) };
             operations.push(self.deleting(Operation { codes: OK_OR_ACCEPTED, answer, ..operation }));
         }
@@ -238,18 +238,18 @@ impl<'r, 'a> Row<'r, 'a> {
     }
 
     fn list(&self, of: Handled<'_, 'a>, list: Target<'a>, name: &str) -> Operation<'a> {
-        let operation = self.operation(of, "get", ("list", "list"), name, self.options("ListOptions", &[]));
+        let operation = self.operation(of, ("list", "list"), name, self.options("ListOptions", &[]));
         Operation { answer: Answer::Of(list), media: self.watched(of), ..operation }
     }
 
     fn create(&self, of: Handled<'_, 'a>) -> Operation<'a> {
         let parameters = self.options("CreateOptions", &[]);
-        let operation = self.operation(of, "post", ("create", "post"), of.name, parameters);
+        let operation = self.operation(of, ("create", "post"), of.name, parameters);
         Operation { body: Some(Request { target: of.target, required: true }), codes: CREATED, ..operation }
     }
 
     fn patch(&self, of: Handled<'_, 'a>) -> Operation<'a> {
-        let operation = self.operation(of, "patch", ("patch", "patch"), of.name, self.options("PatchOptions", &[]));
+        let operation = self.operation(of, ("patch", "patch"), of.name, self.options("PatchOptions", &[]));
         let mut consumes = MERGE_PATCHES.to_vec();
         // A strategic merge needs the declarations of a built-in type, which are those that have a protobuf form.
         consumes.extend(self.has_protobuf(of).then_some(STRATEGIC_PATCH));
@@ -270,7 +270,7 @@ impl<'r, 'a> Row<'r, 'a> {
             return;
         };
         let watch = |verb: &'static str, name: &str| {
-            let operation = self.operation(of, "get", ("watch", verb), name, self.options("ListOptions", &[]));
+            let operation = self.operation(of, ("watch", verb), name, self.options("ListOptions", &[]));
             vec![Operation { answer: Answer::Of(event), media: self.watched(of), ..operation }]
         };
         let collection = self.collection("/watch");
@@ -310,9 +310,9 @@ impl<'r, 'a> Row<'r, 'a> {
         let methods =
             METHODS.iter().filter(|method| of.verbs.contains(Verb::Update) || matches!(**method, "get" | "post"));
         let connect = |method: &&'static str| {
-            let operation = self.operation(of, method, ("connect", "connect"), "", self.fields(of.target, &[]));
+            let operation = self.operation(of, ("connect", "connect"), "", self.fields(of.target, &[]));
             let id = format!("connect{}{}{}", self.name, capitalized(method), of.name);
-            Operation { id, media: vec!["*/*"], answer: Answer::Text, ..operation }
+            Operation { id, method, media: vec!["*/*"], answer: Answer::Text, ..operation }
         };
         methods.map(connect).collect()
     }
@@ -320,7 +320,7 @@ impl<'r, 'a> Row<'r, 'a> {
     fn log(&self, of: Handled<'_, 'a>) -> Operation<'a> {
         let options = Target::kind(self.source.schema, of.api_version, "PodLogOptions");
         let parameters = options.map(|options| self.fields(options, &[])).unwrap_or_default();
-        let operation = self.operation(of, "get", ("read", "get"), of.name, parameters);
+        let operation = self.operation(of, ("read", "get"), of.name, parameters);
         let media = std::iter::once("text/plain").chain(operation.media.iter().copied()).collect();
         Operation { media, answer: Answer::Text, ..operation }
     }
@@ -329,12 +329,16 @@ impl<'r, 'a> Row<'r, 'a> {
     fn operation(
         &self,
         of: Handled<'_, 'a>,
-        method: &'static str,
         words: (&str, &'static str),
         name: &str,
         parameters: Vec<Parameter<'a>>,
     ) -> Operation<'a> {
         let (group, version) = of.api_version.split_once('/').unwrap_or(("", of.api_version));
+        let method = match words.1 {
+            "delete" | "deletecollection" => "delete",
+            action @ ("patch" | "post" | "put") => action,
+            _ => "get",
+        };
         Operation {
             method,
             id: [words.0, self.name, name].concat(),

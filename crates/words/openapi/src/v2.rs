@@ -123,7 +123,7 @@ fn parameter(json: &mut Json, parameter: &Parameter<'_>) {
 
 fn shared_name(parameter: &Parameter<'_>) -> String {
     let owner = parameter.owner.rsplit('.').next().filter(|owner| !owner.is_empty());
-    format!("{}-{}", parameter.name, owner.unwrap_or(parameter.place.name()))
+    format!("{}-{}", parameter.name, owner.unwrap_or_else(|| parameter.place.name()))
 }
 
 fn shared(json: &mut Json, items: &[PathItem<'_>], source: &Source<'_>) {

@@ -14,12 +14,10 @@ use openapi::{Source, Undescribed, v2, v3};
 fn reference() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data");
     let folder = std::env::var("FERROKUBE_REFERENCE").map(PathBuf::from).unwrap_or(default).join("openapi");
-    if !folder.is_dir() {
-        println!("skipped: no reference data (set FERROKUBE_REFERENCE to the folder that holds openapi/)");
-        return None;
-    }
-    Some(folder)
+    folder.is_dir().then_some(folder)
 }
+
+const SKIPPED: &str = "skipped: no reference data (set FERROKUBE_REFERENCE to the folder that holds openapi/)";
 
 fn source() -> Source<'static> {
     Source { schema: Schema::builtin(), rows: kind::builtin(), describe: &Undescribed }
@@ -32,7 +30,10 @@ fn read(path: &Path) -> Value {
 
 #[test]
 fn every_place_in_openapi_3() {
-    let Some(folder) = reference() else { return };
+    let Some(folder) = reference() else {
+        println!("{SKIPPED}");
+        return;
+    };
     let mut problems = Vec::new();
     for place in v3::places(&source()) {
         let theirs = read(&folder.join("v3").join(format!("{}_openapi.json", place.replace('/', "__"))));
@@ -44,23 +45,57 @@ fn every_place_in_openapi_3() {
 
 #[test]
 fn the_document_in_swagger_2() {
-    let Some(folder) = reference() else { return };
+    let Some(folder) = reference() else {
+        println!("{SKIPPED}");
+        return;
+    };
     let mut theirs = read(&folder.join("swagger.json"));
     let mut ours = codec::json::parse(&v2::document(&source())).expect("our document is JSON");
     resolve_parameters(&mut theirs);
     resolve_parameters(&mut ours);
-    // The reference also publishes groups that are off by default.
-    for part in ["paths", "definitions"] {
-        let served = ours.get(part).cloned().unwrap_or_default();
-        if let Some(map) = theirs.get_mut(part).and_then(Value::as_map_mut) {
-            map.retain(|key, _| served.get(key).is_some());
-        }
+    let places = v3::places(&source());
+    let defined = ours.get("definitions").cloned().unwrap_or_default();
+    if let Some(paths) = theirs.get_mut("paths").and_then(Value::as_map_mut) {
+        paths.retain(|path, _| places.contains(&place(path)));
     }
+    // What only groups that are off by default refer to; every reference of ours is looked up below.
+    if let Some(definitions) = theirs.get_mut("definitions").and_then(Value::as_map_mut) {
+        definitions.retain(|name, _| defined.get(name).is_some());
+    }
+    check_references(&ours, &ours);
     let mut bytes = Vec::new();
     codec::json::write(&ours, &mut bytes);
     let mut problems = Vec::new();
     compare("v2", &bytes, theirs, &mut problems);
     finish(&problems);
+}
+
+/// The place in the index of the document that holds `path`.
+fn place(path: &str) -> String {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let length = match parts[0] {
+        "api" => 2,
+        "apis" => 3,
+        _ => parts.len(),
+    };
+    parts[..length.min(parts.len())].join("/")
+}
+
+fn check_references(value: &Value, document: &Value) {
+    match value {
+        Value::Map(map) => {
+            for (name, value) in map.iter() {
+                let target = value.as_str().filter(|_| name == "$ref").and_then(|path| path.strip_prefix("#/"));
+                if let Some(target) = target {
+                    let (part, name) = target.split_once('/').expect("a reference names a part and a member");
+                    assert!(document.at(&[part, name]).is_some(), "nothing at {target}");
+                }
+                check_references(value, document);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| check_references(item, document)),
+        _ => {}
+    }
 }
 
 fn finish(problems: &[String]) {
@@ -81,9 +116,8 @@ fn normalize(value: &mut Value, key: &str) {
         Value::Map(map) => {
             let is_schema_map = matches!(key, "properties" | "schemas" | "definitions");
             map.retain(|name, value| {
-                !(name == "description" && !is_schema_map && value.as_str().is_some())
-                    && !name.contains("cbor")
-                    && !(key == "responses" && name == "description")
+                let described = name == "description" && !is_schema_map && value.as_str().is_some();
+                !described && !name.contains("cbor")
             });
             let names: Vec<String> = map.iter().map(|(name, _)| name.to_owned()).collect();
             for name in names {
