@@ -11,11 +11,11 @@ use crate::json::Json;
 use crate::operation::{Operation, Parameter, PathItem, Place, Request, status};
 use crate::{Language, Source, routes, v3};
 
-/// Media types under which the protobuf form is known; the second is what upstream answers with.
-pub const PROTOBUF_TYPES: [&str; 2] = [
-    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
-];
+/// The protobuf form's media type in answers.
+pub const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The name by which clients ask for the protobuf form. It is no valid media type (`@`): an answer that bears it is
+/// refused by the very clients that ask for it.
+pub const PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /// Group-versions whose kinds upstream's server knows without publishing any of them.
 const RETIRED: [(&str, &str); 2] = [("apiextensions.k8s.io", "v1beta1"), ("apiregistration.k8s.io", "v1beta1")];
@@ -31,7 +31,7 @@ pub fn document(source: &Source<'_>) -> Vec<u8> {
         json.key("definitions").object(|json| components.write(json));
         json.key("info").object(v3::info);
         json.key("parameters").object(|json| shared(json, &items, source));
-        json.key("paths").object(|json| items.iter().for_each(|item| path_item(json, item)));
+        json.key("paths").object(|json| items.iter().for_each(|item| path_item(json, item, source)));
         json.key("security").list(|json| json.object(|json| json.key("BearerToken").list(|_none| {})));
         json.key("securityDefinitions").object(v3::bearer_token);
         json.member("swagger", "2.0");
@@ -70,18 +70,18 @@ fn versions(source: &Source<'_>) -> Vec<(Text, Text)> {
     versions.into_iter().collect()
 }
 
-fn path_item(json: &mut Json, item: &PathItem<'_>) {
+fn path_item(json: &mut Json, item: &PathItem<'_>, source: &Source<'_>) {
     json.key(&item.path).object(|json| {
         for operation in &item.operations {
-            json.key(operation.method).object(|json| write_operation(json, operation));
+            json.key(operation.method).object(|json| write_operation(json, operation, source));
         }
         if !item.parameters.is_empty() {
-            json.key("parameters").list(|json| item.parameters.iter().for_each(|one| parameter(json, one)));
+            json.key("parameters").list(|json| item.parameters.iter().for_each(|one| parameter(json, one, source)));
         }
     });
 }
 
-fn write_operation(json: &mut Json, operation: &Operation<'_>) {
+fn write_operation(json: &mut Json, operation: &Operation<'_>, source: &Source<'_>) {
     v3::common(json, operation);
     if !operation.consumes.is_empty() {
         json.key("consumes").texts(&operation.consumes);
@@ -89,7 +89,7 @@ fn write_operation(json: &mut Json, operation: &Operation<'_>) {
     if operation.body.is_some() || !operation.parameters.is_empty() {
         json.key("parameters").list(|json| {
             operation.body.iter().for_each(|request| body(json, request));
-            operation.parameters.iter().for_each(|one| parameter(json, one));
+            operation.parameters.iter().for_each(|one| parameter(json, one, source));
         });
     }
     json.key("produces").texts(&operation.media);
@@ -116,9 +116,29 @@ fn body(json: &mut Json, request: &Request<'_>) {
     });
 }
 
+/// Parameters by which `kubectl` finds out what the server can do; it does not follow references.
+const PROBED: [&str; 2] = ["dryRun", "fieldValidation"];
+
 /// A parameter stands once in the document and is referred to by what it is a field of: `container-PodLogOptions`.
-fn parameter(json: &mut Json, parameter: &Parameter<'_>) {
-    json.object(|json| json.reference("#/parameters/", &shared_name(parameter)));
+fn parameter(json: &mut Json, parameter: &Parameter<'_>, source: &Source<'_>) {
+    json.object(|json| {
+        if PROBED.contains(&parameter.name) {
+            members(json, parameter, source);
+        } else {
+            json.reference("#/parameters/", &shared_name(parameter));
+        }
+    });
+}
+
+fn members(json: &mut Json, parameter: &Parameter<'_>, source: &Source<'_>) {
+    json.some("description", parameter.description(source));
+    json.member("in", parameter.place.name());
+    json.member("name", parameter.name);
+    if parameter.place == Place::Path {
+        json.key("required").yes();
+    }
+    json.member("type", parameter.type_);
+    json.key("uniqueItems").yes();
 }
 
 fn shared_name(parameter: &Parameter<'_>) -> String {
@@ -127,21 +147,12 @@ fn shared_name(parameter: &Parameter<'_>) -> String {
 }
 
 fn shared(json: &mut Json, items: &[PathItem<'_>], source: &Source<'_>) {
-    let mut all = BTreeSet::new();
+    let mut all: BTreeSet<&Parameter<'_>> = BTreeSet::new();
     for item in items {
         all.extend(&item.parameters);
         all.extend(item.operations.iter().flat_map(|operation| &operation.parameters));
     }
-    for parameter in all {
-        json.key(&shared_name(parameter)).object(|json| {
-            json.some("description", parameter.description(source));
-            json.member("in", parameter.place.name());
-            json.member("name", parameter.name);
-            if parameter.place == Place::Path {
-                json.key("required").yes();
-            }
-            json.member("type", parameter.type_);
-            json.key("uniqueItems").yes();
-        });
+    for parameter in all.into_iter().filter(|parameter| !PROBED.contains(&parameter.name)) {
+        json.key(&shared_name(parameter)).object(|json| members(json, parameter, source));
     }
 }
