@@ -35,7 +35,12 @@ pub(crate) fn status(status: &Value, code: StatusCode, wanted: Wanted) -> Respon
 }
 
 /// A kind of the built-in table.
-pub(crate) fn builtin(tree: &Value, type_meta: (&str, &str), code: StatusCode, wanted: Wanted) -> Result<Response<Body>, Refusal> {
+pub(crate) fn builtin(
+    tree: &Value,
+    type_meta: (&str, &str),
+    code: StatusCode,
+    wanted: Wanted,
+) -> Result<Response<Body>, Refusal> {
     let pieces = render_builtin(tree, type_meta, wanted)?;
     Ok(pieces_with(code, negotiate::content_type(wanted, false), pieces))
 }
@@ -55,8 +60,7 @@ pub(crate) fn json(bytes: impl Into<Bytes>) -> Response<Body> {
 
 /// Plain text.
 pub(crate) fn text(code: StatusCode, text: &str) -> Response<Body> {
-    let mut response =
-        pieces_with(code, "text/plain; charset=utf-8", vec![Bytes::copy_from_slice(text.as_bytes())]);
+    let mut response = pieces_with(code, "text/plain; charset=utf-8", vec![Bytes::copy_from_slice(text.as_bytes())]);
     response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
 }

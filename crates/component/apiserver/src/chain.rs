@@ -164,8 +164,7 @@ fn completed(mut user: User) -> User {
     if let Some((namespace, _)) = account
         && user.groups.is_empty()
     {
-        user.groups =
-            vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        user.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
     }
     let anonymous = user.name == User::ANONYMOUS;
     let group = if anonymous { User::UNAUTHENTICATED } else { User::AUTHENTICATED };

@@ -43,9 +43,13 @@ impl Call {
 impl Verbs {
     /// Answers an authorized request.
     pub(crate) async fn answer(&self, by: Authorized, body: Body) -> Result<Response<Body>, Refusal> {
-        let Some(target) = by.info().target.clone() else { return self.documents.answer(&by, &self.routes).await };
+        let Some(mut target) = by.info().target.clone() else { return self.documents.answer(&by, &self.routes).await };
         let route = self.routes.find(&target.group, &target.version, &target.resource).ok_or(Refusal::NoSuchPath)?;
         check_scope(&route.resource, &target)?;
+        if !route.resource.namespaced {
+            // A namespace's own path puts it inside itself, for authorization; it is stored like any other object.
+            target.namespace.clear();
+        }
         if !target.subresource.is_empty() && !is_plain(&target.subresource) {
             return self.subresources.answer(by, target, &route, body).await;
         }
@@ -98,4 +102,17 @@ fn check_scope(resource: &Resource, target: &Target) -> Result<(), Refusal> {
         return Err(Refusal::NoSuchPath);
     }
     Ok(())
+}
+
+pub(crate) use body::{collect as body_bytes, media as body_media};
+pub(crate) use edits::ScalePatch;
+
+/// Reads bytes that are of one kind; unknown fields are passed over.
+pub(crate) fn read_kind(
+    bytes: &[u8],
+    media: registry::form::Media,
+    root: codec::Root<'_>,
+    type_meta: (&str, &str),
+) -> Result<object::Value, Refusal> {
+    Ok(body::of_kind(bytes, media, root, type_meta, options::FieldValidation::Ignore)?.object)
 }

@@ -3,10 +3,12 @@
 use gate::{Attributes, Authorized, Operation};
 use kind::{Context, Refusal};
 use object::{Meta, Value};
-use store::{Outcome, Revision, Txn};
+use store::{Outcome, Txn};
 
 use crate::{Registry, WriteOptions, conventions, ownership, store_refusal};
 
+/// How often a write is tried again because what must go with it was not possible.
+const COMPANION_ATTEMPTS_MAX: usize = 16;
 /// How often a generated name that is taken is generated anew.
 const GENERATE_ATTEMPTS_MAX: usize = 8;
 
@@ -60,7 +62,9 @@ impl Registry {
         conventions::complete_new(strategy, object, now);
         strategy.prepare_create(&context, object);
         self.conform(object)?;
-        ownership::record_create(self, object, options, now);
+        if !options.owners_settled {
+            ownership::record_create(self, object, options, now);
+        }
         let mut problems = conventions::check_metadata(strategy, object);
         problems.extend(strategy.validate_create(&context, object));
         if !problems.is_empty() {
@@ -78,41 +82,25 @@ impl Registry {
         if dry_run && self.exists(&key).await? {
             return Err(self.already_exists(&object));
         }
-        let companions = match &self.companion {
-            Some(companion) => companion.accompany(Some(&mut object), None, dry_run).await?,
-            None => Vec::new(),
-        };
-        if dry_run {
-            return Ok(object);
-        }
-        let stored = self.stored_version(object.clone());
-        let mut txn = Txn::create(key, self.stored.encode(&stored));
-        for op in companions {
-            if matches!(op, store::Op::Put { .. }) {
-                txn = txn.when(op.key().clone(), Revision::ZERO);
+        for _ in 0..COMPANION_ATTEMPTS_MAX {
+            let with = self.accompanied(Txn::new(), Some(&mut object), None, dry_run).await?;
+            if dry_run {
+                return Ok(object);
             }
-            txn.ops.push(op);
-        }
-        match self.store.txn(txn).await {
-            Ok(Outcome::Committed { revision }) => {
-                object.set(&["metadata", "resourceVersion"], revision.to_string());
-                Ok(object)
-            }
-            Ok(Outcome::Conflict { .. }) => {
-                self.abandoned(Some(&object), None);
-                Err(self.already_exists(&object))
-            }
-            Err(error) => {
-                self.abandoned(Some(&object), None);
-                Err(store_refusal(error))
+            let mut txn = Txn::create(key.clone(), self.stored.encode(&self.stored_version(object.clone())));
+            txn.compares.extend(with.compares);
+            txn.ops.extend(with.ops);
+            match self.store.txn(txn).await.map_err(store_refusal)? {
+                Outcome::Committed { revision } => {
+                    object.set(&["metadata", "resourceVersion"], revision.to_string());
+                    return Ok(object);
+                }
+                // The first comparison is the object's own: somebody has its name.
+                Outcome::Conflict { current, .. } if current.first().is_some_and(Option::is_some) => break,
+                Outcome::Conflict { .. } => {}
             }
         }
-    }
-
-    pub(crate) fn abandoned(&self, new: Option<&Value>, old: Option<&Value>) {
-        if let Some(companion) = &self.companion {
-            companion.abandoned(new, old);
-        }
+        Err(self.already_exists(&object))
     }
 
     async fn exists(&self, key: &store::Key) -> Result<bool, Refusal> {

@@ -1,6 +1,7 @@
 //! delete and deletecollection.
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use gate::{Attributes, Authorized, Operation};
 use jiff::{SignedDuration, Timestamp};
 use kind::{Deletion, Refusal};
@@ -78,18 +79,29 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<Vec<Value>, Refusal> {
         let page = self.list(list).await?;
-        let deletions = page.items.iter().map(|item| async move {
-            let tree = self.tree(item)?;
-            let meta = Meta::of(&tree);
-            match self.delete(by, (meta.namespace(), meta.name()), options).await {
-                Ok(deleted) => Ok(Some(deleted.object().clone())),
-                Err(Refusal::NotFound { .. }) => Ok(None),
-                Err(refusal) => Err(refusal),
-            }
-        });
+        // Boxed one by one: a closure that returns futures is not general enough over its lifetimes.
+        let mut deletions: Vec<BoxFuture<'_, Result<Option<Value>, Refusal>>> = Vec::with_capacity(page.items.len());
+        for item in &page.items {
+            deletions.push(Box::pin(self.delete_item(by, item, options)));
+        }
         let done: Vec<Result<Option<Value>, Refusal>> =
             futures::stream::iter(deletions).buffered(DELETIONS_AT_ONCE).collect().await;
         done.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn delete_item(
+        &self,
+        by: &Authorized,
+        item: &crate::Cached,
+        options: &DeleteOptions,
+    ) -> Result<Option<Value>, Refusal> {
+        let tree = self.tree(item)?;
+        let meta = Meta::of(&tree);
+        match self.delete(by, (meta.namespace(), meta.name()), options).await {
+            Ok(deleted) => Ok(Some(deleted.object().clone())),
+            Err(Refusal::NotFound { .. }) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// One attempt; `None` when somebody else was faster.
@@ -103,7 +115,11 @@ impl Registry {
         let mut object = old.clone();
         settle_finalizers(&mut object, options);
         let grace = self.begin(&mut object, old, options, now);
-        let waits = Meta::of(&object).finalizers().next().is_some() || grace > 0;
+        let held = self.strategy.deletion(old, options.grace_seconds) == Deletion::Held;
+        let waits = held || Meta::of(&object).finalizers().next().is_some() || grace > 0;
+        if waits {
+            self.strategy.begin_deletion(&mut object);
+        }
         if options.dry_run {
             return Ok(Some(if waits { Deleted::Going(object) } else { Deleted::Gone(object) }));
         }
@@ -115,10 +131,8 @@ impl Registry {
             let outcome = self.store.txn(Txn::update(self.stored.key_of(old), revision, bytes)).await;
             return self.concluded(outcome, object, Deleted::Going);
         }
-        let mut txn = Txn::remove(self.stored.key_of(old), revision);
-        if let Some(companion) = &self.companion {
-            txn.ops.extend(companion.accompany(None, Some(old), false).await?);
-        }
+        let txn = Txn::remove(self.stored.key_of(old), revision);
+        let txn = self.accompanied(txn, None, Some(old), false).await?;
         let outcome = self.store.txn(txn).await;
         self.concluded(outcome, object, Deleted::Gone)
     }
@@ -143,6 +157,7 @@ impl Registry {
         let meta = Meta::of(old);
         let seconds = match self.strategy.deletion(old, options.grace_seconds) {
             Deletion::Immediate => 0,
+            Deletion::Held => return hold(object, meta, now),
             Deletion::Graceful { seconds } => seconds.max(0),
         };
         let running = meta.deletion_grace_seconds().filter(|_| meta.is_deleting());
@@ -170,6 +185,14 @@ impl Registry {
         }
         seconds
     }
+}
+
+/// Begins a deletion that ends when the kind's own finalizers are gone; it has no period.
+fn hold(object: &mut Value, stored: Meta<'_>, now: Timestamp) -> i64 {
+    if !stored.is_deleting() {
+        MetaMut::of(object).set_time("deletionTimestamp", now);
+    }
+    0
 }
 
 /// What shall become of dependents stands among the finalizers, for the garbage collector.

@@ -20,11 +20,12 @@ pub mod cache;
 pub mod conventions;
 mod create;
 mod delete;
+mod digest;
 pub mod form;
 mod list;
 pub mod negotiate;
 mod options;
-mod ownership;
+pub mod ownership;
 mod stored;
 mod update;
 mod watch;
@@ -38,6 +39,7 @@ use store::Store;
 
 pub use cache::{Cache, Cached};
 pub use delete::Deleted;
+pub use digest::{digest, short_hash};
 pub use list::{Page, Paging};
 pub use options::{DeleteOptions, Freshness, ListOptions, Preconditions, Selection, WatchOptions, WriteOptions};
 pub use stored::StoredForm;
@@ -46,18 +48,16 @@ pub use watch::{Change, ChangeKind, Watch};
 
 /// Work of a kind that must be part of the same transaction as its objects: addresses of a Service, for one.
 pub trait Companion: Send + Sync {
-    /// Completes `new` and adds what else must be written with it.
+    /// Completes `new` and says what else must hold and be written with it.
     ///
-    /// `old` is the stored object of an update, `new` is absent when the object goes away.
+    /// `old` is the stored object of an update, `new` is absent when the object goes away. When what must hold does
+    /// not, the whole write is tried again from its beginning.
     fn accompany<'a>(
         &'a self,
         new: Option<&'a mut Value>,
         old: Option<&'a Value>,
         dry_run: bool,
-    ) -> futures::future::BoxFuture<'a, Result<Vec<store::Op>, Refusal>>;
-
-    /// Hears that the write did not happen: what was reserved may be given back.
-    fn abandoned(&self, _new: Option<&Value>, _old: Option<&Value>) {}
+    ) -> futures::future::BoxFuture<'a, Result<store::Txn, Refusal>>;
 }
 
 /// One resource in one version, with everything its verbs need.
@@ -114,6 +114,22 @@ impl Registry {
     pub fn tree(&self, cached: &Cached) -> Result<Value, Refusal> {
         let tree = cached.tree(&self.stored)?;
         Ok(if self.strategy.resource().converts() { self.strategy.served(tree) } else { tree })
+    }
+
+    /// A transaction and what must be part of it.
+    async fn accompanied(
+        &self,
+        mut txn: store::Txn,
+        new: Option<&mut Value>,
+        old: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<store::Txn, Refusal> {
+        if let Some(companion) = &self.companion {
+            let with = companion.accompany(new, old, dry_run).await?;
+            txn.compares.extend(with.compares);
+            txn.ops.extend(with.ops);
+        }
+        Ok(txn)
     }
 
     fn not_found(&self, name: &str) -> Refusal {

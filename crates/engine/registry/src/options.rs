@@ -66,6 +66,8 @@ pub struct WriteOptions {
     pub dry_run: bool,
     /// Who owns the fields that are written.
     pub field_manager: String,
+    /// Whether the object says already who owns what, as after a server-side apply.
+    pub owners_settled: bool,
 }
 
 /// What must hold for a write to happen.

@@ -93,6 +93,11 @@ impl Body {
         (Sender(sender), Body::source(Channel(receiver)))
     }
 
+    /// The body of an answer that another server gives, passed on as it comes.
+    pub fn passed_on(incoming: Incoming) -> Self {
+        Body::incoming(incoming)
+    }
+
     pub(crate) fn incoming(incoming: Incoming) -> Self {
         Kind::Incoming(incoming).into()
     }

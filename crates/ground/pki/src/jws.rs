@@ -156,6 +156,13 @@ pub struct Jwks {
     pub keys: Vec<Jwk>,
 }
 
+impl Jwks {
+    /// The document as `/openid/v1/jwks` serves it.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|_opaque| Error::Malformed("the key set cannot be written"))
+    }
+}
+
 impl Jwk {
     /// Writes `key`; `None` for keys that tokens are not signed with.
     pub fn from_key(key: &PublicKey) -> Option<Self> {

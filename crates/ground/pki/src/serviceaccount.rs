@@ -279,6 +279,13 @@ pub struct Discovery {
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
+impl Discovery {
+    /// The document as `/.well-known/openid-configuration` serves it.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|_opaque| Error::Malformed("the discovery document cannot be written"))
+    }
+}
+
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -140,3 +140,24 @@ fn is_qualified(value: &str) -> bool {
         _ => false,
     }
 }
+
+/// Orders API versions as clients prefer them: `v2` after `v1` after `v1beta2` after `v1alpha1` after anything else.
+pub fn version_order(left: &str, right: &str) -> std::cmp::Ordering {
+    version_key(left).cmp(&version_key(right)).then_with(|| right.cmp(left))
+}
+
+/// Stability (0: no version at all, 1: alpha, 2: beta, 3: stable), major and minor.
+fn version_key(text: &str) -> (u8, u32, u32) {
+    let Some(rest) = text.strip_prefix('v') else { return (0, 0, 0) };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let Ok(major) = rest[..digits].parse() else { return (0, 0, 0) };
+    let (stability, minor) = match &rest[digits..] {
+        "" => return (3, major, 0),
+        tail => match (tail.strip_prefix("beta"), tail.strip_prefix("alpha")) {
+            (Some(minor), _) => (2, minor),
+            (_, Some(minor)) => (1, minor),
+            _ => return (0, 0, 0),
+        },
+    };
+    minor.parse().map_or((0, 0, 0), |minor| (stability, major, minor))
+}

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::{Text, names};
+use crate::{Map, Text, Value, names};
 
 /// How a requirement compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +57,20 @@ impl Requirement {
             Operator::DoesNotExist => value.is_none(),
             Operator::Gt | Operator::Lt => self.compares(value),
         }
+    }
+
+    /// One entry of `matchExpressions`.
+    fn from_tree(tree: &Value) -> Option<Requirement> {
+        let operator = match tree.str_at(&["operator"])? {
+            "In" => Operator::In,
+            "NotIn" => Operator::NotIn,
+            "Exists" => Operator::Exists,
+            "DoesNotExist" => Operator::DoesNotExist,
+            _ => return None,
+        };
+        let values =
+            tree.list_at(&["values"]).iter().map(|value| value.as_str().map(Text::from)).collect::<Option<_>>()?;
+        Some(Requirement { key: tree.str_at(&["key"])?.into(), operator, values })
     }
 
     fn compares(&self, value: Option<&str>) -> bool {
@@ -112,6 +126,21 @@ impl LabelSelector {
             operator: Operator::In,
             values: vec![value.into()],
         }))
+    }
+
+    /// The selector that a `LabelSelector` in a tree means: `matchLabels` and `matchExpressions`, or a plain map of
+    /// labels as older kinds have it. What it does not understand matches nothing.
+    pub fn from_tree(tree: &Value) -> LabelSelector {
+        let Some(map) = tree.as_map() else { return LabelSelector::nothing() };
+        let structured = map.contains("matchLabels") || map.contains("matchExpressions");
+        let labels = if structured { map.get("matchLabels").and_then(Value::as_map) } else { Some(map) };
+        let equal = labels.into_iter().flat_map(Map::iter).map(|(key, value)| {
+            let values = vec![value.as_str()?.into()];
+            Some(Requirement { key: key.into(), operator: Operator::In, values })
+        });
+        let expressions = if structured { tree.list_at(&["matchExpressions"]) } else { &[] };
+        let all: Option<Vec<Requirement>> = equal.chain(expressions.iter().map(Requirement::from_tree)).collect();
+        all.map_or_else(LabelSelector::nothing, LabelSelector::all_of)
     }
 
     /// Reads the text form: `a=b,c!=d,e in (x,y),f notin (z),g,!h,i>1`.

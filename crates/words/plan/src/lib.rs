@@ -21,6 +21,7 @@ mod ownership;
 mod selector;
 mod taint;
 mod view;
+mod wire;
 
 pub use action::{Action, Guard, MetaPatch, Part, Plan, Propagation, Refusal, Stage, Step, Target, slow_start};
 pub use event::{Event, EventType, Note, Say, reference};

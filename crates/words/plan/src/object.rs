@@ -74,6 +74,9 @@ macro_rules! kinds {
         })*
 
         impl Object {
+            /// The rows of all kinds that planners write.
+            pub const RESOURCES: &'static [Resource] = &[$(<$path as Kind>::RESOURCE,)*];
+
             /// The row of the kind.
             #[must_use]
             pub fn resource(&self) -> Resource {

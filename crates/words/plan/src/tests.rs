@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use typed::intstr::IntOrString;
 use typed::meta::{LabelSelector, LabelSelectorRequirement};
 
-use crate::{Rounding, Selector, Step, percent_or_count, safe_encode, slow_start};
+use typed::api::core::v1::Pod;
+use typed::meta::ObjectMeta;
+
+use crate::{
+    Action, Kind as _, MetaPatch, Rounding, Selector, Step, Target, percent_or_count, safe_encode, slow_start,
+};
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -62,4 +67,45 @@ fn batches_double() {
     let sizes: Vec<usize> =
         slow_start((0..10).map(|_| step()).collect()).iter().map(|stage| stage.steps.len()).collect();
     assert_eq!(sizes, [1, 2, 4, 3]);
+}
+
+#[test]
+fn plans_speak_http() {
+    let pod = Pod {
+        metadata: ObjectMeta {
+            name: Some("p".into()),
+            namespace: Some("a".into()),
+            uid: Some("u".into()),
+            resource_version: Some("7".into()),
+            ..ObjectMeta::default()
+        },
+        ..Pod::default()
+    };
+    let deployment = typed::api::apps::v1::Deployment::RESOURCE;
+    assert_eq!(deployment.path("a", Some("d")), "/apis/apps/v1/namespaces/a/deployments/d");
+    assert_eq!(Pod::RESOURCE.path("", None), "/api/v1/pods");
+    let mut patch = MetaPatch::finalizers(Vec::new());
+    patch.owner_references = Some(vec![crate::controller_reference(&pod)]);
+    patch.labels.insert("x".into(), None);
+    let tree = patch.to_tree(&Target::exactly(&pod));
+    assert_eq!(
+        (tree.str_at(&["metadata", "uid"]), tree.str_at(&["metadata", "resourceVersion"])),
+        (Some("u"), Some("7"))
+    );
+    assert_eq!(tree.at(&["metadata", "labels", "x"]), Some(&object::Value::Null));
+    assert_eq!(tree.list_at(&["metadata", "ownerReferences"])[0].str_at(&["uid"]), Some("u"));
+    assert_eq!(tree.at(&["metadata", "finalizers"]), Some(&object::Value::List(Vec::new())));
+    let options = Action::delete(&pod).delete_options().expect("a delete has options");
+    assert_eq!(
+        (options.str_at(&["preconditions", "uid"]), options.str_at(&["propagationPolicy"])),
+        (Some("u"), Some("Background"))
+    );
+}
+
+#[test]
+fn every_planned_kind_has_its_row() {
+    for row in crate::Object::RESOURCES {
+        let is = |known: &&std::sync::Arc<kind::Resource>| crate::Resource::from(known.as_ref()) == *row;
+        assert!(kind::builtin().iter().any(|known| is(&known)), "{row:?}");
+    }
 }

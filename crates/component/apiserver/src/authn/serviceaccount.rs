@@ -28,7 +28,10 @@ impl Union {
     async fn judge(&self, claims: &Claims, audiences: &[String]) -> Verdict {
         let accepted = if audiences.is_empty() { &self.audiences } else { audiences };
         if !claims.aud.iter().any(|audience| accepted.contains(audience)) {
-            return Verdict::Rejected(format!("token audiences {:?} is invalid for the target audiences {accepted:?}", claims.aud));
+            return Verdict::Rejected(format!(
+                "token audiences {:?} is invalid for the target audiences {accepted:?}",
+                claims.aud
+            ));
         }
         let binding = &claims.kubernetes;
         let account = &binding.service_account;

@@ -94,7 +94,10 @@ fn decode(bytes: &[u8], media: Media, root: Root<'_>, (api_version, kind): (&str
 
 fn decode_protobuf(bytes: &[u8], root: Root<'_>, (api_version, kind): (&str, &str)) -> Result<Decoded, Refusal> {
     let broken = |error: DecodeError| {
-        Refusal::BadRequest(format!("the object provided is unrecognized (must be of type {kind}): {error} ({})", head(bytes)))
+        Refusal::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {kind}): {error} ({})",
+            head(bytes)
+        ))
     };
     let envelope = proto::open(bytes).map_err(broken)?;
     if !envelope.kind.is_empty() && (envelope.kind != kind || envelope.api_version != api_version) {

@@ -8,9 +8,6 @@ use store::Revision;
 
 use super::Call;
 
-/// Longest name of a field manager.
-const MANAGER_BYTES_MAX: usize = 128;
-
 /// What becomes of unknown and duplicate fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldValidation {
@@ -62,13 +59,21 @@ pub(super) fn list(call: &Call) -> Result<ListOptions, Refusal> {
         ("NotOlderThan", Some(Revision(0))) => Freshness::Any,
         ("NotOlderThan", Some(revision)) => Freshness::NotOlderThan(revision),
         ("Exact", Some(Revision(0))) => {
-            return Err(invalid_options("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+            return Err(invalid_options(
+                "resourceVersionMatch",
+                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            ));
         }
         ("Exact", Some(revision)) => Freshness::Exact(revision),
         (_, None) => {
-            return Err(invalid_options("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            return Err(invalid_options(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ));
         }
-        (_, Some(_)) => return Err(invalid_options("resourceVersionMatch", "supported values: \"Exact\", \"NotOlderThan\"")),
+        (_, Some(_)) => {
+            return Err(invalid_options("resourceVersionMatch", "supported values: \"Exact\", \"NotOlderThan\""));
+        }
     };
     if !continue_token.is_empty() && !matches!(freshness, Freshness::Consistent | Freshness::Any) {
         return Err(Refusal::BadRequest("specifying resource version is not allowed when using continue".to_owned()));
@@ -122,21 +127,20 @@ pub(super) fn freshness(query: &Query) -> Result<Freshness, Refusal> {
 pub(super) fn write(call: &Call) -> Result<WriteOptions, Refusal> {
     let query = &call.by.info().query;
     let manager = query.get("fieldManager").unwrap_or_default();
-    if manager.len() > MANAGER_BYTES_MAX {
+    if manager.len() > patch::apply::MANAGER_BYTES_MAX {
         return Err(invalid_options("fieldManager", "may not be more than 128 bytes"));
     }
     let manager = match manager {
         "" => default_manager(call),
         manager => manager.to_owned(),
     };
-    Ok(WriteOptions { dry_run: dry_run(query)?, field_manager: manager })
+    Ok(WriteOptions { dry_run: dry_run(query)?, field_manager: manager, owners_settled: false })
 }
 
 /// Clients that do not name themselves are known by the first word of their user agent.
 fn default_manager(call: &Call) -> String {
     let agent = call.by.parts().headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let first = agent.unwrap_or("unknown").split('/').next().unwrap_or_default();
-    first.chars().filter(|c| !c.is_control()).take(MANAGER_BYTES_MAX).collect()
+    patch::apply::manager_name(agent.unwrap_or("unknown"))
 }
 
 pub(super) fn dry_run(query: &Query) -> Result<bool, Refusal> {
@@ -177,14 +181,22 @@ pub(super) fn delete(query: &Query, body: Option<&object::Value>) -> Result<Dele
     let orphan = orphan.or_else(|| query.get("orphanDependents").map(|_| query.flag("orphanDependents")));
     let propagation = text("propagationPolicy");
     if orphan.is_some() && propagation.is_some() {
-        return Err(invalid_options("propagationPolicy", "orphanDependents and deletionPropagation cannot be both set"));
+        return Err(invalid_options(
+            "propagationPolicy",
+            "orphanDependents and deletionPropagation cannot be both set",
+        ));
     }
-    if let Some(policy) = propagation.as_deref().filter(|policy| !matches!(*policy, "Foreground" | "Background" | "Orphan")) {
-        let text = format!("Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\"");
+    if let Some(policy) =
+        propagation.as_deref().filter(|policy| !matches!(*policy, "Foreground" | "Background" | "Orphan"))
+    {
+        let text =
+            format!("Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\"");
         return Err(invalid_options("propagationPolicy", &text));
     }
-    let propagation = propagation.or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned()));
-    let in_body_dry = body.is_some_and(|body| body.list_at(&["dryRun"]).iter().any(|value| value.as_str() == Some("All")));
+    let propagation =
+        propagation.or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned()));
+    let in_body_dry =
+        body.is_some_and(|body| body.list_at(&["dryRun"]).iter().any(|value| value.as_str() == Some("All")));
     Ok(DeleteOptions {
         preconditions: Preconditions {
             uid: in_body(&["preconditions", "uid"]),
@@ -201,9 +213,10 @@ fn revision(query: &Query) -> Result<Option<Revision>, Refusal> {
         "" => Ok(None),
         text => match text.parse() {
             Ok(number) => Ok(Some(Revision(number))),
-            Err(_not_a_number) => {
-                Err(invalid_options("resourceVersion", &format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")))
-            }
+            Err(_not_a_number) => Err(invalid_options(
+                "resourceVersion",
+                &format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"),
+            )),
         },
     }
 }

@@ -57,7 +57,9 @@ pub(super) async fn delete(call: &Call, body: Body) -> Result<Response<Body>, Re
     match deleted {
         // Kinds whose deletion takes time return the object, so that the client can see what it waits for.
         Deleted::Going(object) => answered(call, &object, StatusCode::OK, wanted),
-        Deleted::Gone(object) if returns_deleted(&call.resource().plural) => answered(call, &object, StatusCode::OK, wanted),
+        Deleted::Gone(object) if returns_deleted(&call.resource().plural) => {
+            answered(call, &object, StatusCode::OK, wanted)
+        }
         Deleted::Gone(object) => {
             let plain = answer::wanted_for_refusals(&call.by.parts().headers);
             Ok(answer::status(&success(call, &object), StatusCode::OK, plain))
@@ -84,8 +86,15 @@ pub(super) async fn delete_collection(call: &Call, body: Body) -> Result<Respons
 fn returns_deleted(plural: &str) -> bool {
     matches!(
         plural,
-        "pods" | "services" | "podtemplates" | "persistentvolumes" | "persistentvolumeclaims" | "resourcequotas"
-            | "serviceaccounts" | "volumeattributesclasses" | "storageclasses"
+        "pods"
+            | "services"
+            | "podtemplates"
+            | "persistentvolumes"
+            | "persistentvolumeclaims"
+            | "resourcequotas"
+            | "serviceaccounts"
+            | "volumeattributesclasses"
+            | "storageclasses"
     )
 }
 
@@ -141,6 +150,7 @@ fn written(
 ) -> Result<Response<Body>, Refusal> {
     let context = Context { user: call.by.user(), now: env::time::now(), subresource: &call.target.subresource };
     warnings.extend(call.registry.strategy().warnings(&context, object, old));
+    warnings.extend(call.by.take_warnings());
     let mut response = answered(call, object, code, wanted)?;
     answer::warn(&mut response, &warnings);
     Ok(response)

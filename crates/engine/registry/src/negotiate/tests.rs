@@ -1,3 +1,5 @@
+//! Tests of `negotiate`.
+
 use super::*;
 
 #[test]
@@ -23,7 +25,9 @@ fn accept_headers() {
 
 #[test]
 fn discovery() {
-    assert!(wants_aggregated_discovery("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"));
+    assert!(wants_aggregated_discovery(
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    ));
     assert!(!wants_aggregated_discovery("application/json"));
     assert!(!wants_aggregated_discovery("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"));
 }

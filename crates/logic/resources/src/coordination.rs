@@ -1,0 +1,10 @@
+//! The kinds of the group `coordination.k8s.io`.
+
+use crate::promises::Promises;
+
+/// A Lease.
+pub(crate) const LEASE: Promises = Promises {
+    columns: crate::print::policy::LEASE,
+    cells: crate::print::policy::lease,
+    ..Promises::DATA.created_on_update().versioned_updates()
+};

@@ -1,0 +1,10 @@
+//! The kinds of the group `policy`.
+
+use crate::promises::Promises;
+
+/// A PodDisruptionBudget.
+pub(crate) const DISRUPTION_BUDGET: Promises = Promises {
+    columns: crate::print::policy::DISRUPTION_BUDGET,
+    cells: crate::print::policy::disruption_budget,
+    ..Promises::WORKLOAD.versioned_updates()
+};

@@ -1,0 +1,76 @@
+//! Which kind has which promises.
+
+use crate::promises::Promises;
+use crate::{
+    admission, apps, autoscaling, batch, certificates, coordination, core, devices, discovery, extension, flowcontrol,
+    networking, policy, rbac, scheduling, storage,
+};
+
+/// The promises of a stored kind.
+pub(crate) fn promises_of(api_version: &str, kind: &str) -> Option<&'static Promises> {
+    let row = TABLE.iter().find(|(version, name, _)| *version == api_version && *name == kind);
+    row.map(|(_, _, promises)| *promises)
+}
+
+const TABLE: &[(&str, &str, &Promises)] = &[
+    ("v1", "ConfigMap", &core::data::CONFIG_MAP),
+    ("v1", "Endpoints", &core::records::ENDPOINTS),
+    ("v1", "Event", &core::event::CORE),
+    ("v1", "LimitRange", &core::quota::LIMIT_RANGE),
+    ("v1", "Namespace", &core::namespace::NAMESPACE),
+    ("v1", "Node", &core::node::NODE),
+    ("v1", "PersistentVolumeClaim", &core::volume::CLAIM),
+    ("v1", "PersistentVolume", &core::volume::VOLUME),
+    ("v1", "Pod", &core::pod::POD),
+    ("v1", "PodTemplate", &core::records::POD_TEMPLATE),
+    ("v1", "ReplicationController", &core::records::REPLICATION_CONTROLLER),
+    ("v1", "ResourceQuota", &core::quota::RESOURCE_QUOTA),
+    ("v1", "Secret", &core::data::SECRET),
+    ("v1", "ServiceAccount", &core::data::SERVICE_ACCOUNT),
+    ("v1", "Service", &core::service::SERVICE),
+    ("apiregistration.k8s.io/v1", "APIService", &extension::API_SERVICE),
+    ("apps/v1", "ControllerRevision", &apps::CONTROLLER_REVISION),
+    ("apps/v1", "DaemonSet", &apps::DAEMON_SET),
+    ("apps/v1", "Deployment", &apps::DEPLOYMENT),
+    ("apps/v1", "ReplicaSet", &apps::REPLICA_SET),
+    ("apps/v1", "StatefulSet", &apps::STATEFUL_SET),
+    ("events.k8s.io/v1", "Event", &core::event::EVENTS),
+    ("autoscaling/v2", "HorizontalPodAutoscaler", &autoscaling::V2),
+    ("autoscaling/v1", "HorizontalPodAutoscaler", &autoscaling::V1),
+    ("batch/v1", "CronJob", &batch::CRON_JOB),
+    ("batch/v1", "Job", &batch::JOB),
+    ("certificates.k8s.io/v1", "CertificateSigningRequest", &certificates::SIGNING_REQUEST),
+    ("networking.k8s.io/v1", "IngressClass", &networking::INGRESS_CLASS),
+    ("networking.k8s.io/v1", "Ingress", &networking::INGRESS),
+    ("networking.k8s.io/v1", "IPAddress", &networking::IP_ADDRESS),
+    ("networking.k8s.io/v1", "NetworkPolicy", &networking::NETWORK_POLICY),
+    ("networking.k8s.io/v1", "ServiceCIDR", &networking::SERVICE_CIDR),
+    ("policy/v1", "PodDisruptionBudget", &policy::DISRUPTION_BUDGET),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", &rbac::CLUSTER_ROLE_BINDING),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", &rbac::CLUSTER_ROLE),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", &rbac::ROLE_BINDING),
+    ("rbac.authorization.k8s.io/v1", "Role", &rbac::ROLE),
+    ("storage.k8s.io/v1", "CSIDriver", &storage::CSI_DRIVER),
+    ("storage.k8s.io/v1", "CSINode", &storage::CSI_NODE),
+    ("storage.k8s.io/v1", "CSIStorageCapacity", &storage::CSI_STORAGE_CAPACITY),
+    ("storage.k8s.io/v1", "StorageClass", &storage::STORAGE_CLASS),
+    ("storage.k8s.io/v1", "VolumeAttachment", &storage::VOLUME_ATTACHMENT),
+    ("storage.k8s.io/v1", "VolumeAttributesClass", &storage::VOLUME_ATTRIBUTES_CLASS),
+    ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", &admission::MUTATING_POLICY),
+    ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", &admission::MUTATING_BINDING),
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", &admission::MUTATING_WEBHOOKS),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", &admission::VALIDATING_POLICY),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", &admission::VALIDATING_BINDING),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", &admission::VALIDATING_WEBHOOKS),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", &extension::DEFINITION),
+    ("scheduling.k8s.io/v1", "PriorityClass", &scheduling::PRIORITY_CLASS),
+    ("coordination.k8s.io/v1", "Lease", &coordination::LEASE),
+    ("node.k8s.io/v1", "RuntimeClass", &scheduling::RUNTIME_CLASS),
+    ("discovery.k8s.io/v1", "EndpointSlice", &discovery::ENDPOINT_SLICE),
+    ("resource.k8s.io/v1", "DeviceClass", &devices::CLASS),
+    ("resource.k8s.io/v1", "ResourceClaim", &devices::CLAIM),
+    ("resource.k8s.io/v1", "ResourceClaimTemplate", &devices::CLAIM_TEMPLATE),
+    ("resource.k8s.io/v1", "ResourceSlice", &devices::SLICE),
+    ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", &flowcontrol::FLOW_SCHEMA),
+    ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration", &flowcontrol::PRIORITY_LEVEL),
+];
