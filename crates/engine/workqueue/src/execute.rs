@@ -123,7 +123,8 @@ impl Executor {
             }
             Action::Update { object, part } => {
                 let row = row(&object.resource());
-                let tree = self.client.update_tree(&row, part.subresource().unwrap_or_default(), &object.to_tree()).await?;
+                let tree =
+                    self.client.update_tree(&row, part.subresource().unwrap_or_default(), &object.to_tree()).await?;
                 Ok(Some((row, Written::object(&tree))))
             }
             Action::Patch { target, patch } => {
