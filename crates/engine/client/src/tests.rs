@@ -224,7 +224,8 @@ async fn metadata_alone_names_the_real_kind() {
 #[tokio::test]
 async fn refusals_are_told_apart() {
     let named = |make: fn(GroupKind, String) -> Refusal| make(config_maps(), "a".to_owned());
-    let cases: [(Refusal, fn(&Error) -> bool); 5] = [
+    type Holds = fn(&Error) -> bool;
+    let cases: [(Refusal, Holds); 5] = [
         (named(|resource, name| Refusal::NotFound { resource, name }), Error::is_not_found),
         (named(|resource, name| Refusal::AlreadyExists { resource, name }), Error::is_already_exists),
         (Refusal::modified(config_maps(), "a"), Error::is_conflict),
