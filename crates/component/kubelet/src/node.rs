@@ -45,6 +45,9 @@ pub enum StartError {
     /// The runtime did not answer.
     #[error("the container runtime does not answer")]
     Runtime(#[source] cri::Failure),
+    /// The server's certificate is none.
+    #[error("the certificate of the kubelet's server cannot be used")]
+    Certificate(#[source] pki::Error),
     /// The machine could not be looked at, or state not be written.
     #[error("the node's state cannot be reached")]
     Io(#[from] std::io::Error),

@@ -5,6 +5,7 @@ mod containerd;
 
 mod api;
 mod server;
+mod streams;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
