@@ -4,6 +4,7 @@
 mod containerd;
 
 mod api;
+mod network;
 mod server;
 mod streams;
 

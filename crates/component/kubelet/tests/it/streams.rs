@@ -40,7 +40,12 @@ impl Listening {
         request.body(()).expect("a request")
     }
 
-    async fn session(&self, transport: &str, path: &str, streams: Streams) -> Result<ClientSession, streaming::Error> {
+    pub(crate) async fn session(
+        &self,
+        transport: &str,
+        path: &str,
+        streams: Streams,
+    ) -> Result<ClientSession, streaming::Error> {
         let limits = Limits::default();
         let path = format!("{path}{}{}", if path.contains('?') { '&' } else { '?' }, streams.to_kubelet_query());
         match transport {
@@ -57,7 +62,7 @@ impl Listening {
         let mut forwarded = client.forward(port).await.expect("a connection");
         let (mut answer, mut error) = (String::new(), String::new());
         drop(forwarded.data.write_all(question.as_bytes()).await);
-        drop(forwarded.data.shutdown().await);
+        // The other side ends the connection: not everybody takes a half of one.
         drop(forwarded.data.read_to_string(&mut answer).await);
         drop(forwarded.error.read_to_string(&mut error).await);
         client.close().await;
@@ -71,7 +76,7 @@ impl Drop for Listening {
     }
 }
 
-async fn talk(session: ClientSession, input: &str) -> (String, String, Outcome) {
+pub(crate) async fn talk(session: ClientSession, input: &str) -> (String, String, Outcome) {
     let ClientSession { stdin, stdout, stderr, verdict, .. } = session;
     let (mut said, mut complained) = (String::new(), String::new());
     let speaking = async {
