@@ -1,0 +1,153 @@
+//! Events: what happened to a pod, told to the API server and to the log.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use podplan::Role;
+use tokio::sync::mpsc;
+use typed::api::core::v1::{Event, EventSource, ObjectReference, Pod};
+use typed::meta::{ObjectMeta, Time};
+
+use crate::api::Api;
+
+/// How many events wait at most for a slow API server; what comes after is logged only.
+const WAITING_EVENTS_MAX: usize = 1000;
+/// How many of the latest events are kept for those who look at the node itself.
+const RECENT_EVENTS_MAX: usize = 200;
+
+/// `Normal` or `Warning`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Information.
+    Normal,
+    /// Something to look at.
+    Warning,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notice<'a> {
+    severity: Severity,
+    reason: &'a str,
+    message: &'a str,
+}
+
+impl<'a> Notice<'a> {
+    /// Information. `reason` is one of upstream's words (`pkg/kubelet/events`).
+    pub(crate) fn normal(reason: &'a str, message: &'a str) -> Notice<'a> {
+        Notice { severity: Severity::Normal, reason, message }
+    }
+
+    /// Something to look at.
+    pub(crate) fn warning(reason: &'a str, message: &'a str) -> Notice<'a> {
+        Notice { severity: Severity::Warning, reason, message }
+    }
+}
+
+/// An event as it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// `namespace/name` of the pod.
+    pub pod: String,
+    /// How severe.
+    pub severity: Severity,
+    /// One of upstream's words (`pkg/kubelet/events`).
+    pub reason: String,
+    /// In words.
+    pub message: String,
+}
+
+/// Tells events.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    node_name: String,
+    out: mpsc::Sender<Event>,
+    recent: Mutex<std::collections::VecDeque<Told>>,
+}
+
+impl Recorder {
+    /// A recorder that writes to `api` from a task of its own.
+    pub(crate) fn start(api: Arc<dyn Api>, node_name: &str) -> Arc<Recorder> {
+        let (out, mut waiting) = mpsc::channel::<Event>(WAITING_EVENTS_MAX);
+        env::task::spawn(env::task::Fate::Local, "kubelet-events", async move {
+            while let Some(event) = waiting.recv().await {
+                if let Err(error) = api.event(event).await {
+                    tracing::debug!(%error, "an event was not told");
+                }
+            }
+        });
+        Arc::new(Recorder { node_name: node_name.to_owned(), out, recent: Mutex::default() })
+    }
+
+    /// Tells something about a pod, or about one of its containers.
+    pub(crate) fn tell(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) {
+        let Notice { severity, reason, message } = notice;
+        let meta = &pod.metadata;
+        let name = meta.name.clone().unwrap_or_default();
+        let namespace = meta.namespace.clone().unwrap_or_default();
+        tracing::info!(pod = %format_args!("{namespace}/{name}"), reason, message, "event");
+        let told = Told {
+            pod: format!("{namespace}/{name}"),
+            severity,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        };
+        let mut recent = self.recent.lock();
+        recent.push_back(told);
+        if recent.len() > RECENT_EVENTS_MAX {
+            recent.pop_front();
+        }
+        drop(recent);
+        if self.out.try_send(self.event(pod, container, notice)).is_err() {
+            tracing::warn!("too many events wait: one is dropped");
+        }
+    }
+
+    /// The latest events, the oldest first.
+    pub(crate) fn recent(&self) -> Vec<Told> {
+        self.recent.lock().iter().cloned().collect()
+    }
+
+    fn event(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) -> Event {
+        let now = Time(env::time::now());
+        let meta = &pod.metadata;
+        let name = meta.name.clone().unwrap_or_default();
+        Event {
+            metadata: ObjectMeta {
+                name: Some(format!("{name}.{:x}", env::rand::u64())),
+                namespace: meta.namespace.clone(),
+                ..Default::default()
+            },
+            involved_object: ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Pod".to_owned()),
+                name: Some(name),
+                namespace: meta.namespace.clone(),
+                uid: meta.uid.clone(),
+                resource_version: meta.resource_version.clone(),
+                field_path: container.and_then(|name| field_path(pod, name)),
+            },
+            type_: Some(if notice.severity == Severity::Normal { "Normal" } else { "Warning" }.to_owned()),
+            reason: Some(notice.reason.to_owned()),
+            message: Some(notice.message.to_owned()),
+            source: Some(EventSource { component: Some("kubelet".to_owned()), host: Some(self.node_name.clone()) }),
+            reporting_component: Some("kubelet".to_owned()),
+            reporting_instance: Some(self.node_name.clone()),
+            first_timestamp: Some(now.clone()),
+            last_timestamp: Some(now),
+            count: Some(1),
+            ..Default::default()
+        }
+    }
+}
+
+/// Where in the pod a container stands: `spec.initContainers{name}`.
+fn field_path(pod: &Pod, name: &str) -> Option<String> {
+    let (role, _) = podplan::container(pod, name)?;
+    let list = match role {
+        Role::Init | Role::Sidecar => "initContainers",
+        Role::Regular => "containers",
+        Role::Ephemeral => "ephemeralContainers",
+    };
+    Some(format!("spec.{list}{{{name}}}"))
+}

@@ -1,0 +1,135 @@
+//! Images: present or pulled, with back-off, one at a time or as many as allowed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cri::v1::{Image, ImageSpec};
+use cri::{ImagePull, Runtime};
+use parking_lot::Mutex;
+use podplan::Held;
+use podplan::backoff::BackOffs;
+use podplan::images::{self, Choice};
+use tokio::sync::Semaphore;
+use typed::api::core::v1::{Container, Pod};
+
+use crate::config::Config;
+use crate::events::{Notice, Recorder};
+
+/// Gets images for containers.
+#[derive(Debug)]
+pub(crate) struct Images {
+    runtime: Arc<dyn Runtime>,
+    recorder: Arc<Recorder>,
+    config: Arc<Config>,
+    pulls: Semaphore,
+    failures: Mutex<Failures>,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    back_offs: BackOffs,
+    last: BTreeMap<String, (jiff::Timestamp, String)>,
+}
+
+impl Images {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, recorder: Arc<Recorder>, config: Arc<Config>) -> Images {
+        let pulls = Semaphore::new(config.image_pulls_max.max(1));
+        Images { runtime, recorder, config, pulls, failures: Mutex::default() }
+    }
+
+    /// Makes sure that the container's image is there; `Err` says why the container waits.
+    pub(crate) async fn ensure(&self, pod: &Pod, container: &Container) -> Result<(ImageSpec, Image), Held> {
+        let asked = container.image.clone().unwrap_or_default();
+        let now = env::time::now();
+        let again = |seconds| now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now);
+        images::check(&asked).map_err(|message| {
+            self.tell(pod, container, Notice::warning("InspectFailed", &message));
+            Held { reason: "InvalidImageName".to_owned(), message, until: again(60) }
+        })?;
+        let spec =
+            ImageSpec { image: images::normalized(&asked), user_specified_image: asked.clone(), ..Default::default() };
+        let present = self.runtime.image_status(spec.clone()).await.map_err(|failure| {
+            let message = format!("Failed to inspect image \"{asked}\": {failure}");
+            self.tell(pod, container, Notice::warning("InspectFailed", &message));
+            Held { reason: "ImageInspectError".to_owned(), message, until: again(10) }
+        })?;
+        match images::choose(container.image_pull_policy.as_deref(), &asked, present.is_some()) {
+            Choice::Use => {
+                self.tell(pod, container, Notice::normal("Pulled", &images::present_message(&asked)));
+                Ok((spec, present.unwrap_or_default()))
+            }
+            Choice::Refuse => {
+                let message = images::never_message(&asked);
+                self.tell(pod, container, Notice::warning("ErrImageNeverPull", &message));
+                Err(Held { reason: "ErrImageNeverPull".to_owned(), message, until: again(10) })
+            }
+            Choice::Pull => self.pull(pod, container, asked, spec).await,
+        }
+    }
+
+    async fn pull(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        asked: String,
+        spec: ImageSpec,
+    ) -> Result<(ImageSpec, Image), Held> {
+        let key = format!("{}_{asked}", pod.metadata.uid.as_deref().unwrap_or_default());
+        if let Some(held) = self.backing_off(&key, &asked) {
+            let event = format!("Back-off pulling image \"{asked}\"");
+            self.tell(pod, container, Notice::normal("BackOff", &event));
+            return Err(held);
+        }
+        let queued = env::time::Instant::now();
+        let permit = self.pulls.acquire().await;
+        let waiting = queued.elapsed();
+        self.tell(pod, container, Notice::normal("Pulling", &format!("Pulling image \"{asked}\"")));
+        let started = env::time::Instant::now();
+        let pull =
+            ImagePull { image: spec.clone(), auth: None, sandbox_config: None, limit: self.config.image_pull_limit };
+        let answer = self.runtime.image_pull(pull).await;
+        drop(permit);
+        let found = match answer {
+            Ok(_reference) => self.runtime.image_status(spec.clone()).await,
+            Err(failure) => Err(failure),
+        };
+        match found {
+            Ok(image) => {
+                let image = image.unwrap_or_default();
+                let signed = |duration| jiff::SignedDuration::try_from(duration).unwrap_or_default();
+                let message = images::pulled_message(&asked, signed(started.elapsed()), signed(waiting), image.size);
+                self.tell(pod, container, Notice::normal("Pulled", &message));
+                self.failures.lock().back_offs.forget(&key);
+                Ok((spec, image))
+            }
+            Err(failure) => Err(self.failed(pod, container, &key, &failure.to_string())),
+        }
+    }
+
+    fn backing_off(&self, key: &str, asked: &str) -> Option<Held> {
+        let failures = self.failures.lock();
+        let (failed_at, failure) = failures.last.get(key)?;
+        let (until, _) = failures.back_offs.until(key, *failed_at, self.config.image_pull)?;
+        let held =
+            Held { reason: "ImagePullBackOff".to_owned(), message: images::back_off_message(asked, failure), until };
+        (until > env::time::now()).then_some(held)
+    }
+
+    fn failed(&self, pod: &Pod, container: &Container, key: &str, failure: &str) -> Held {
+        let asked = container.image.as_deref().unwrap_or_default();
+        let now = env::time::now();
+        let message = format!("failed to pull and unpack image \"{asked}\": {failure}");
+        self.tell(pod, container, Notice::warning("Failed", &format!("Failed to pull image \"{asked}\": {failure}")));
+        self.tell(pod, container, Notice::warning("Failed", "Error: ErrImagePull"));
+        let mut failures = self.failures.lock();
+        failures.back_offs.lengthen(key, now, now, self.config.image_pull);
+        failures.last.insert(key.to_owned(), (now, failure.to_owned()));
+        // The plan comes back at once and then says that it backs off, as upstream's next sync does.
+        let soon = now.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap_or(now);
+        Held { reason: "ErrImagePull".to_owned(), message, until: soon }
+    }
+
+    fn tell(&self, pod: &Pod, container: &Container, notice: Notice<'_>) {
+        self.recorder.tell(pod, Some(&container.name), notice);
+    }
+}

@@ -1,0 +1,408 @@
+//! The node's pods: who is wanted, who works for them, what is left over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cri::Runtime;
+use cri::v1::{ContainerFilter, ContainerState, PodSandboxFilter, PodSandboxState};
+use futures::StreamExt;
+use mounts::cgroup::Cgroups;
+use podplan::identity::{self, annotation, label};
+use podplan::status;
+use podplan::termination::{self, Ending};
+use tokio::sync::{mpsc, watch};
+use typed::api::core::v1::{Pod, PodSpec};
+use typed::meta::ObjectMeta;
+
+use crate::api::{Api, PodChange, PodStream};
+use crate::config::Config;
+use crate::events::{Notice, Recorder, Told};
+use crate::heartbeat;
+use crate::images::Images;
+use crate::manifests;
+use crate::pressure;
+use crate::shared::Shared;
+use crate::statuses::Statuses;
+use crate::upkeep;
+use crate::volumes::Volumes;
+use crate::worker::{Desired, Handle, Worker};
+
+/// How often the whole node is looked at, for what nobody told.
+const RELIST_INTERVAL: Duration = Duration::from_secs(60);
+/// What an evicted pod has to end in (hard thresholds).
+const EVICTION_GRACE_SECONDS: i64 = 1;
+/// How long to wait before asking for the runtime's events again.
+const EVENTS_RETRY: Duration = Duration::from_secs(5);
+/// How long a pod whose worker died waits for another one.
+const WORKER_RETRY: Duration = Duration::from_secs(5);
+/// How many messages wait between the parts of the kubelet.
+const QUEUE_LENGTH_MAX: usize = 1024;
+
+/// Why a kubelet does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The runtime did not answer.
+    #[error("the container runtime does not answer")]
+    Runtime(#[source] cri::Failure),
+    /// The machine could not be looked at, or state not be written.
+    #[error("the node's state cannot be reached")]
+    Io(#[from] std::io::Error),
+}
+
+/// A kubelet.
+#[derive(Debug)]
+pub struct Kubelet {
+    shared: Arc<Shared>,
+    workers: BTreeMap<String, Handle>,
+    /// Wanted pods of the API, and of manifests.
+    from_api: BTreeMap<String, Arc<Pod>>,
+    from_manifests: BTreeMap<String, Arc<Pod>>,
+    /// Static pods that wait for an earlier pod of the same uid to go.
+    ended: mpsc::Sender<String>,
+    ended_in: mpsc::Receiver<String>,
+    /// What the last relist saw of each pod.
+    listed: BTreeMap<String, u64>,
+}
+
+/// A view into a running kubelet.
+#[derive(Debug, Clone)]
+pub struct View {
+    shared: Arc<Shared>,
+}
+
+impl View {
+    /// All pods of the node with their latest statuses.
+    pub fn pods(&self) -> Vec<Pod> {
+        self.shared.statuses.pods()
+    }
+
+    /// Changes whenever a pod or its status does.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.statuses.watch()
+    }
+
+    /// The latest events, the oldest first.
+    pub fn events(&self) -> Vec<Told> {
+        self.shared.recorder.recent()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The cgroups.
+    pub(crate) fn cgroups(&self) -> &Cgroups {
+        &self.shared.cgroups
+    }
+
+    /// The runtime.
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.shared.runtime
+    }
+}
+
+impl Kubelet {
+    /// Makes a kubelet: looks at the machine and at the runtime, and touches nothing.
+    pub async fn new(config: Config, runtime: Arc<dyn Runtime>, api: Arc<dyn Api>) -> Result<Kubelet, StartError> {
+        let version = runtime.version().await.map_err(StartError::Runtime)?;
+        let config = Arc::new(config);
+        env::fs::create_dir_all(&config.root)?;
+        let recorder = Recorder::start(api.clone(), &config.node_name);
+        let shared = Shared {
+            images: Images::new(runtime.clone(), recorder.clone(), config.clone()),
+            volumes: Volumes { config: config.clone(), api: api.clone() },
+            cgroups: Cgroups::at(&config.cgroup_mount, config.cgroup_driver),
+            machine: mounts::machine::machine()?,
+            statuses: Statuses::start(api.clone()),
+            runtime_name: version.runtime_name,
+            config,
+            runtime,
+            api,
+            recorder,
+        };
+        let (ended, ended_in) = mpsc::channel(QUEUE_LENGTH_MAX);
+        Ok(Kubelet {
+            shared: Arc::new(shared),
+            workers: BTreeMap::new(),
+            from_api: BTreeMap::new(),
+            from_manifests: BTreeMap::new(),
+            ended,
+            ended_in,
+            listed: BTreeMap::new(),
+        })
+    }
+
+    /// A view that stays when the kubelet runs.
+    pub fn view(&self) -> View {
+        View { shared: self.shared.clone() }
+    }
+
+    /// Keeps the node's pods as they are wanted, until `shutdown`. Containers outlive it.
+    pub async fn run(mut self, shutdown: env::task::Shutdown) {
+        let (manifests_out, mut manifests_in) = mpsc::channel(4);
+        let folder = self.shared.config.manifests.clone();
+        let has_manifests = folder.is_some();
+        let _manifests = folder.map(|folder| {
+            let watched = manifests::watch(folder, self.shared.config.node_name.clone(), manifests_out);
+            env::task::spawn(env::task::Fate::Vital, "manifests", watched).abort_on_drop()
+        });
+        let (nudges, mut nudged) = mpsc::channel(QUEUE_LENGTH_MAX);
+        let events = follow_events(self.shared.runtime.clone(), nudges);
+        let _events = env::task::spawn(env::task::Fate::Local, "runtime-events", events).abort_on_drop();
+        let heartbeat = heartbeat::run(self.shared.clone());
+        let _heartbeat = env::task::spawn(env::task::Fate::Vital, "heartbeat", heartbeat).abort_on_drop();
+        let mut api: PodStream = self.shared.api.pods();
+        let interval = self.shared.config.upkeep_interval;
+        let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(interval));
+        // Whoever is not wanted is ended only when we know who is.
+        let mut synced = !has_manifests;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(pods) = manifests_in.recv() => {
+                    self.manifests_changed(pods);
+                    if !std::mem::replace(&mut synced, true) {
+                        self.relist(synced).await;
+                    }
+                }
+                Some(change) = api.next() => self.api_changed(change),
+                Some(uid) = self.ended_in.recv() => self.worker_ended(&uid),
+                Some(uid) = nudged.recv() => self.nudge(&uid),
+                () = env::time::sleep_until(relist) => {
+                    self.relist(synced).await;
+                    relist = next(RELIST_INTERVAL);
+                }
+                () = env::time::sleep_until(upkeep) => {
+                    if !self.workers.is_empty() {
+                        upkeep::run(&self.shared).await;
+                        self.relieve().await;
+                    }
+                    upkeep = next(interval);
+                }
+            }
+        }
+    }
+
+    fn nudge(&self, uid: &str) {
+        if let Some(handle) = self.workers.get(uid) {
+            handle.notify.notify_one();
+        }
+    }
+
+    fn manifests_changed(&mut self, pods: Vec<Arc<Pod>>) {
+        let wanted: BTreeMap<String, Arc<Pod>> = pods.into_iter().map(|pod| (uid(&pod), pod)).collect();
+        let gone: Vec<_> = self.from_manifests.iter().filter(|(uid, _)| !wanted.contains_key(*uid)).collect();
+        for (_, pod) in gone {
+            self.dismiss(pod);
+        }
+        self.from_manifests = wanted;
+        self.hire_wanted();
+    }
+
+    fn api_changed(&mut self, change: PodChange) {
+        match change {
+            PodChange::All(pods) => {
+                let wanted: BTreeMap<String, Arc<Pod>> = pods.into_iter().map(|pod| (uid(&pod), pod)).collect();
+                let gone: Vec<_> = self.from_api.iter().filter(|(uid, _)| !wanted.contains_key(*uid)).collect();
+                gone.into_iter().for_each(|(_, pod)| self.dismiss(pod));
+                self.from_api = wanted;
+            }
+            PodChange::Set(pod) => drop(self.from_api.insert(uid(&pod), pod)),
+            PodChange::Gone(pod) => {
+                self.dismiss(&pod);
+                self.from_api.remove(&uid(&pod));
+            }
+        }
+        self.hire_wanted();
+    }
+
+    /// Makes every wanted pod have a worker that knows its latest specification.
+    fn hire_wanted(&mut self) {
+        let api = self.from_api.values().filter(|pod| !identity::is_mirror(pod));
+        let wanted: Vec<Arc<Pod>> = api.chain(self.from_manifests.values()).cloned().collect();
+        for pod in wanted {
+            let uid = uid(&pod);
+            let desired = Desired { ending: deletion(&pod), pod, gone: false };
+            match self.workers.get(&uid) {
+                // What is on its way out comes back only after it has gone.
+                Some(handle) if handle.desired.borrow().gone => {}
+                Some(handle) => {
+                    handle.desired.send_if_modified(|known| {
+                        let ending = known.ending.clone().or_else(|| desired.ending.clone());
+                        let changed = known.pod != desired.pod || known.ending != ending;
+                        *known = Desired { ending, ..desired };
+                        changed
+                    });
+                }
+                None => self.hire(uid, desired),
+            }
+        }
+    }
+
+    fn hire(&mut self, uid: String, desired: Desired) {
+        let (worker, handle) = Worker::new(self.shared.clone(), desired);
+        self.workers.insert(uid.clone(), handle);
+        let ended = self.ended.clone();
+        env::task::spawn(env::task::Fate::Local, "pod-worker", async move {
+            let work = env::task::spawn(env::task::Fate::Local, "pod", worker.run());
+            if work.await.is_none() {
+                // It panicked. Another worker adopts what runs, but not as fast as the first one may fall again.
+                env::time::sleep(WORKER_RETRY).await;
+            }
+            if ended.send(uid).await.is_err() {
+                tracing::debug!("a pod ended while the kubelet shut down");
+            }
+        });
+    }
+
+    /// Ends a pod that nobody wants any more, with the grace that it has.
+    fn dismiss(&self, pod: &Pod) {
+        let Some(handle) = self.workers.get(&uid(pod)) else { return };
+        handle.desired.send_modify(|desired| {
+            let grace_seconds = termination::pod_grace_seconds(&desired.pod);
+            let ending = || Ending { since: env::time::now(), grace_seconds, verdict: None };
+            desired.ending.get_or_insert_with(ending);
+            desired.gone = true;
+        });
+    }
+
+    fn worker_ended(&mut self, uid: &str) {
+        self.workers.remove(uid);
+        self.listed.remove(uid);
+        self.hire_wanted();
+    }
+
+    /// Ends one pod when the node runs short, and waits for the effect before it ends another.
+    async fn relieve(&self) {
+        let Some((threshold, reading)) = pressure::crossed(&self.shared).await else { return };
+        let wanted: Vec<Desired> = self.workers.values().map(|handle| handle.desired.borrow().clone()).collect();
+        let over: BTreeSet<String> = self.shared.statuses.pods().iter().filter(|pod| is_over(pod)).map(uid).collect();
+        let alive = wanted.iter().filter(|desired| !over.contains(&uid(&desired.pod)));
+        if alive.clone().any(|desired| desired.ending.is_some()) {
+            return;
+        }
+        let pods = alive.map(|desired| desired.pod.clone()).collect();
+        let Some((pod, verdict)) = pressure::victim(&self.shared, threshold, reading, pods).await else {
+            return tracing::warn!(signal = ?threshold.signal, "the node runs short and has no pod to evict");
+        };
+        self.shared.recorder.tell(&pod, None, Notice::warning("Evicted", &verdict.message));
+        if let Some(handle) = self.workers.get(&uid(&pod)) {
+            let grace_seconds = EVICTION_GRACE_SECONDS;
+            let ending = Ending { since: env::time::now(), grace_seconds, verdict: Some(verdict) };
+            handle.desired.send_modify(|desired| desired.ending = Some(ending));
+        }
+    }
+
+    /// Looks at the whole node: wakes the workers of pods that changed, and ends what belongs to nobody.
+    async fn relist(&mut self, may_end: bool) {
+        let (sandboxes, containers) = match futures::try_join!(
+            self.shared.runtime.sandbox_list(PodSandboxFilter::default()),
+            self.shared.runtime.container_list(ContainerFilter::default())
+        ) {
+            Ok(lists) => lists,
+            Err(failure) => return tracing::warn!(%failure, "the runtime did not answer"),
+        };
+        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        let mut owners: BTreeMap<String, Pod> = BTreeMap::new();
+        let sandboxes = sandboxes
+            .iter()
+            .map(|it| (&it.labels, &it.annotations, &it.id, it.state() == PodSandboxState::SandboxReady));
+        let containers = containers
+            .iter()
+            .map(|it| (&it.labels, &it.annotations, &it.id, it.state() == ContainerState::ContainerRunning));
+        for (labels, annotations, id, alive) in sandboxes.chain(containers) {
+            let Some(uid) = labels.get(label::POD_UID) else { continue };
+            *seen.entry(uid.clone()).or_default() ^= fingerprint(id, alive);
+            owners.entry(uid.clone()).or_insert_with(|| stranger(labels, annotations));
+        }
+        for (uid, print) in &seen {
+            if self.listed.get(uid).is_some_and(|known| known != print) {
+                self.nudge(uid);
+            }
+        }
+        let strangers: BTreeSet<&String> = owners.keys().filter(|uid| !self.workers.contains_key(*uid)).collect();
+        let strangers: Vec<String> = strangers.into_iter().filter(|_| may_end).cloned().collect();
+        for uid in strangers {
+            let pod = Arc::new(owners.remove(&uid).unwrap_or_default());
+            tracing::info!(%uid, pod = pod.metadata.name, "ending a pod that nobody wants");
+            let grace_seconds = termination::pod_grace_seconds(&pod);
+            let ending = Some(Ending { since: env::time::now(), grace_seconds, verdict: None });
+            self.hire(uid, Desired { pod, ending, gone: true });
+        }
+        self.listed = seen;
+    }
+}
+
+fn next(interval: Duration) -> env::time::Instant {
+    env::time::Instant::now() + interval
+}
+
+fn uid(pod: &Pod) -> String {
+    pod.metadata.uid.clone().unwrap_or_default()
+}
+
+/// The ending that the API asks for.
+fn deletion(pod: &Pod) -> Option<Ending> {
+    let at = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let grace_seconds = termination::pod_grace_seconds(pod);
+    // The time stamp is when the grace is over.
+    let since = at.saturating_sub(jiff::SignedDuration::from_secs(grace_seconds)).unwrap_or(at);
+    Some(Ending { since: since.max(env::time::now()), grace_seconds, verdict: None })
+}
+
+/// What is known of a pod of which only its sandbox or containers are left.
+fn stranger(labels: &BTreeMap<String, String>, annotations: &BTreeMap<String, String>) -> Pod {
+    let grace = annotations.get(annotation::GRACE).and_then(|grace| grace.parse().ok());
+    Pod {
+        metadata: ObjectMeta {
+            name: labels.get(label::POD_NAME).cloned(),
+            namespace: labels.get(label::POD_NAMESPACE).cloned(),
+            uid: labels.get(label::POD_UID).cloned(),
+            ..Default::default()
+        },
+        spec: Some(PodSpec { termination_grace_period_seconds: grace, ..Default::default() }),
+        status: None,
+    }
+}
+
+/// A number that changes with an object's state (FNV-1a).
+fn fingerprint(id: &str, alive: bool) -> u64 {
+    let bytes = id.bytes().chain([u8::from(alive)]);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Passes on whose container something happened to, as the runtime tells it.
+async fn follow_events(runtime: Arc<dyn Runtime>, nudges: mpsc::Sender<String>) {
+    loop {
+        let failure = match runtime.events().await {
+            Err(failure) => failure,
+            Ok(mut events) => loop {
+                match events.next().await {
+                    Some(Ok(event)) => {
+                        let metadata = event.pod_sandbox_status.and_then(|status| status.metadata);
+                        if let Some(metadata) = metadata
+                            && nudges.send(metadata.uid).await.is_err()
+                        {
+                            return;
+                        }
+                    }
+                    Some(Err(failure)) => break failure,
+                    None => break cri::Failure::Unreachable { message: "the event stream ended".to_owned() },
+                }
+            },
+        };
+        if failure.is_unimplemented() {
+            tracing::info!("the runtime tells no events: ends of processes are watched instead");
+            return;
+        }
+        tracing::warn!(%failure, "the runtime's events broke off");
+        env::time::sleep(EVENTS_RETRY).await;
+    }
+}
+
+/// Whether a pod's status says that it is over.
+pub fn is_over(pod: &Pod) -> bool {
+    pod.status.as_ref().is_some_and(status::is_terminal)
+}

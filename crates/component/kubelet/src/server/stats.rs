@@ -1,0 +1,203 @@
+//! `/stats/summary` and `/metrics/resource`: what the node, its pods and their containers use, read from their cgroups.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use http::Response;
+use jiff::Timestamp;
+use mounts::cgroup::{Cgroups, Pressure, PressureKind, Usage};
+use mounts::filesystem::{self, Space};
+use object::Value;
+use serving::Body;
+use typed::api::core::v1::Pod;
+
+use crate::config::Config;
+use crate::node::View;
+use crate::server::json;
+
+/// The use of a pod and of its running containers.
+struct PodUse {
+    pod: Pod,
+    usage: Usage,
+    containers: Vec<(String, Option<Timestamp>, Usage)>,
+}
+
+async fn uses(view: &View) -> (Usage, Vec<PodUse>, Timestamp) {
+    let (cgroups, config, pods) = (view.cgroups().clone(), Arc::new(view.config().clone()), view.pods());
+    env::task::blocking(move || {
+        let of_pod = |pod: Pod| {
+            let path = config.pod_cgroup(&pod);
+            let usage = read(&cgroups, &path);
+            PodUse { containers: containers(&cgroups, &config, &pod), usage, pod }
+        };
+        let all = pods.into_iter().map(of_pod).collect();
+        (read(&cgroups, &[]), all, env::time::now())
+    })
+    .await
+}
+
+/// What cannot be read is not said, rather than said to be nothing.
+fn read(cgroups: &Cgroups, path: &[String]) -> Usage {
+    cgroups.usage(path).unwrap_or_else(|error| {
+        tracing::debug!(?path, %error, "a cgroup cannot be read");
+        Usage::default()
+    })
+}
+
+/// The runtime makes a container's cgroup below its pod's and names it by the container's id.
+fn containers(cgroups: &Cgroups, config: &Config, pod: &Pod) -> Vec<(String, Option<Timestamp>, Usage)> {
+    let Some(status) = &pod.status else { return Vec::new() };
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    let all = lists.into_iter().flatten().flatten();
+    all.filter_map(|container| {
+        let started = container.state.as_ref()?.running.as_ref()?.started_at.as_ref().map(|time| time.0);
+        let (_, id) = container.container_id.as_deref()?.split_once("://")?;
+        let mut path = config.pod_cgroup(pod);
+        path.push(id.to_owned());
+        Some((container.name.clone(), started, read(cgroups, &path)))
+    })
+    .collect()
+}
+
+pub(super) async fn summary(view: &View) -> Response<Body> {
+    let (node, pods, now) = uses(view).await;
+    let root = view.config().root.clone();
+    let space = env::task::blocking(move || filesystem::space(&root)).await.ok();
+    let mut about_node = vec![("nodeName", Value::from(view.config().node_name.clone()))];
+    about_node.extend(usage(&node, now));
+    about_node.extend(space.map(|space| ("fs", file_system(space, now))));
+    let pods: Vec<Value> = pods.iter().map(|it| pod(it, now)).collect();
+    json(&Value::from_pairs([("node", Value::from_pairs(about_node)), ("pods", Value::from(pods))]))
+}
+
+fn pod(it: &PodUse, now: Timestamp) -> Value {
+    let text = |value: &Option<String>| Value::from(value.clone().unwrap_or_default());
+    let meta = &it.pod.metadata;
+    let reference =
+        Value::from_pairs([("name", text(&meta.name)), ("namespace", text(&meta.namespace)), ("uid", text(&meta.uid))]);
+    let containers: Vec<Value> = it
+        .containers
+        .iter()
+        .map(|(name, started, of)| {
+            let mut fields = vec![("name", Value::from(name.clone()))];
+            fields.extend(started.map(|at| ("startTime", time(at))));
+            fields.extend(usage(of, now));
+            Value::from_pairs(fields)
+        })
+        .collect();
+    let mut fields = vec![("podRef", reference)];
+    let started = it.pod.status.as_ref().and_then(|status| status.start_time.as_ref());
+    fields.extend(started.map(|started| ("startTime", time(started.0))));
+    fields.push(("containers", Value::from(containers)));
+    fields.extend(usage(&it.usage, now));
+    Value::from_pairs(fields)
+}
+
+fn usage(of: &Usage, now: Timestamp) -> Vec<(&'static str, Value)> {
+    let mut cpu = vec![("time", time(now))];
+    cpu.extend(of.cpu_nanos.map(|nanos| ("usageCoreNanoSeconds", number(nanos))));
+    cpu.extend(of.cpu_pressure.map(|pressure| ("psi", psi(pressure))));
+    let mut memory = vec![("time", time(now))];
+    let readings = [
+        ("usageBytes", of.memory_bytes),
+        ("workingSetBytes", of.working_set_bytes),
+        ("rssBytes", of.rss_bytes),
+        ("pageFaults", of.page_faults),
+        ("majorPageFaults", of.major_page_faults),
+    ];
+    memory.extend(readings.into_iter().filter_map(|(name, reading)| Some((name, number(reading?)))));
+    memory.extend(of.memory_pressure.map(|pressure| ("psi", psi(pressure))));
+    let mut fields = vec![("cpu", Value::from_pairs(cpu)), ("memory", Value::from_pairs(memory))];
+    fields.extend(of.pids.map(|pids| ("process_stats", Value::from_pairs([("process_count", number(pids))]))));
+    fields
+}
+
+fn psi(pressure: Pressure) -> Value {
+    let kind = |kind: PressureKind| {
+        Value::from_pairs([
+            ("total", number(kind.total_micros)),
+            ("avg10", Value::from(kind.avg10)),
+            ("avg60", Value::from(kind.avg60)),
+            ("avg300", Value::from(kind.avg300)),
+        ])
+    };
+    Value::from_pairs([("full", kind(pressure.full)), ("some", kind(pressure.some))])
+}
+
+fn file_system(space: Space, now: Timestamp) -> Value {
+    Value::from_pairs([
+        ("time", time(now)),
+        ("availableBytes", number(space.available_bytes)),
+        ("capacityBytes", number(space.capacity_bytes)),
+        ("usedBytes", number(space.capacity_bytes.saturating_sub(space.available_bytes))),
+        ("inodesFree", number(space.inodes_free)),
+        ("inodes", number(space.inodes)),
+        ("inodesUsed", number(space.inodes.saturating_sub(space.inodes_free))),
+    ])
+}
+
+fn number(amount: u64) -> Value {
+    Value::from(i64::try_from(amount).unwrap_or(i64::MAX))
+}
+
+fn time(at: Timestamp) -> Value {
+    Value::from(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// A metric: its name, its help, and its values by labels.
+type Series = (&'static str, &'static str, Vec<(String, f64)>);
+
+pub(super) async fn resource_metrics(view: &View) -> Response<Body> {
+    let (node, pods, now) = uses(view).await;
+    let mut lines: [Series; 7] = [
+        (
+            "container_cpu_usage_seconds_total",
+            "Cumulative cpu time consumed by the container in core-seconds",
+            Vec::new(),
+        ),
+        ("container_memory_working_set_bytes", "Current working set of the container in bytes", Vec::new()),
+        ("container_start_time_seconds", "Start time of the container since unix epoch in seconds", Vec::new()),
+        ("node_cpu_usage_seconds_total", "Cumulative cpu time consumed by the node in core-seconds", Vec::new()),
+        ("node_memory_working_set_bytes", "Current working set of the node in bytes", Vec::new()),
+        ("pod_cpu_usage_seconds_total", "Cumulative cpu time consumed by the pod in core-seconds", Vec::new()),
+        ("pod_memory_working_set_bytes", "Current working set of the pod in bytes", Vec::new()),
+    ];
+    let seconds = |nanos: u64| nanos as f64 / 1e9;
+    let mut put = |index: usize, labels: String, value: Option<f64>| {
+        let (_, _, rows) = &mut lines[index];
+        rows.extend(value.map(|value| (labels, value)));
+    };
+    put(3, String::new(), node.cpu_nanos.map(seconds));
+    put(4, String::new(), node.working_set_bytes.map(|bytes| bytes as f64));
+    for it in &pods {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let (namespace, pod) = (text(&it.pod.metadata.namespace), text(&it.pod.metadata.name));
+        let of_pod = format!("{{namespace=\"{namespace}\",pod=\"{pod}\"}}");
+        put(5, of_pod.clone(), it.usage.cpu_nanos.map(seconds));
+        put(6, of_pod, it.usage.working_set_bytes.map(|bytes| bytes as f64));
+        for (name, started, of) in &it.containers {
+            let labels = format!("{{container=\"{name}\",namespace=\"{namespace}\",pod=\"{pod}\"}}");
+            put(0, labels.clone(), of.cpu_nanos.map(seconds));
+            put(1, labels.clone(), of.working_set_bytes.map(|bytes| bytes as f64));
+            put(2, labels, started.map(|at| at.as_nanosecond() as f64 / 1e9));
+        }
+    }
+    let mut response = Response::new(Body::from(exposition(&lines, now)));
+    let kind = http::HeaderValue::from_static(observe::metrics::CONTENT_TYPE);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+}
+
+/// The text format, each value with its time.
+fn exposition(lines: &[Series], now: Timestamp) -> String {
+    let mut text = String::new();
+    for (index, (name, help, rows)) in lines.iter().enumerate().filter(|(_, (_, _, rows))| !rows.is_empty()) {
+        let kind = if matches!(index, 0 | 3 | 5) { "counter" } else { "gauge" };
+        let written = write!(text, "# HELP {name} [STABLE] {help}\n# TYPE {name} {kind}\n");
+        written.expect("a string takes everything");
+        for (labels, value) in rows {
+            writeln!(text, "{name}{labels} {value} {}", now.as_millisecond()).expect("a string takes everything");
+        }
+    }
+    text
+}
