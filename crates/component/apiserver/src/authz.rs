@@ -19,7 +19,7 @@ use crate::routes::Routes;
 
 /// Roles and bindings, and the masters' group, which may do everything.
 pub(crate) struct Roles {
-    policy: RwLock<Policy>,
+    policy: Arc<RwLock<Policy>>,
 }
 
 impl std::fmt::Debug for Roles {
@@ -30,64 +30,72 @@ impl std::fmt::Debug for Roles {
 
 impl Roles {
     pub(crate) fn new() -> Arc<Roles> {
-        Arc::new(Roles { policy: RwLock::new(Policy::new()) })
+        Arc::new(Roles { policy: Arc::default() })
+    }
+
+    /// Whether the roles, or the masters' group, allow something.
+    pub(crate) fn allows(&self, user: &User, attributes: &Attributes<'_>) -> bool {
+        user.in_group(User::MASTERS) || self.policy.read().allows(user, attributes)
+    }
+
+    /// Calls `f` with the policy and with a judge that asks it.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&Policy, ::authz::escalation::Judge<'_>) -> R) -> R {
+        let policy = self.policy.read();
+        f(&policy, &|user, attributes| user.in_group(User::MASTERS) || policy.allows(user, attributes))
     }
 
     /// Follows roles and bindings; returns when all that exist now have been heard of.
-    pub(crate) async fn follow(self: &Arc<Roles>, routes: &Routes, shutdown: &Shutdown) -> Result<(), Refusal> {
-        self.follow_kind(
-            routes,
-            "roles",
-            |policy, role: &Role| policy.upsert_role(role),
-            |policy, role: &Role| policy.remove_role(role.namespace(), role.name()),
-            shutdown,
-        )
-        .await?;
-        self.follow_kind(
-            routes,
-            "clusterroles",
-            |policy, role: &ClusterRole| policy.upsert_cluster_role(role),
-            |policy, role: &ClusterRole| policy.remove_cluster_role(role.name()),
-            shutdown,
-        )
-        .await?;
-        self.follow_kind(
-            routes,
-            "rolebindings",
-            |policy, binding: &RoleBinding| policy.upsert_role_binding(binding),
-            |policy, binding: &RoleBinding| policy.remove_role_binding(binding.namespace(), binding.name()),
-            shutdown,
-        )
-        .await?;
-        self.follow_kind(
-            routes,
-            "clusterrolebindings",
-            |policy, binding: &ClusterRoleBinding| policy.upsert_cluster_role_binding(binding),
-            |policy, binding: &ClusterRoleBinding| policy.remove_cluster_role_binding(binding.name()),
-            shutdown,
-        )
-        .await
+    pub(crate) async fn follow(&self, routes: &Routes, shutdown: &Shutdown) -> Result<(), Refusal> {
+        let group = "rbac.authorization.k8s.io";
+        let judge = Judge { state: Arc::clone(&self.policy), routes, shutdown };
+        judge
+            .hears(group, "roles", Policy::upsert_role, |policy, role: &Role| {
+                policy.remove_role(role.namespace(), role.name());
+            })
+            .await?;
+        judge
+            .hears(group, "clusterroles", Policy::upsert_cluster_role, |policy, role: &ClusterRole| {
+                policy.remove_cluster_role(role.name());
+            })
+            .await?;
+        judge
+            .hears(group, "rolebindings", Policy::upsert_role_binding, |policy, binding: &RoleBinding| {
+                policy.remove_role_binding(binding.namespace(), binding.name());
+            })
+            .await?;
+        judge
+            .hears(group, "clusterrolebindings", Policy::upsert_cluster_role_binding, |policy, binding: &ClusterRoleBinding| {
+                policy.remove_cluster_role_binding(binding.name());
+            })
+            .await
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "a row of the table above: what, and what to do with it")]
-    async fn follow_kind<K: Kind>(
-        self: &Arc<Roles>,
-        routes: &Routes,
+/// Something that judges by objects, and hears of them.
+pub(crate) struct Judge<'a, J> {
+    pub(crate) state: Arc<RwLock<J>>,
+    pub(crate) routes: &'a Routes,
+    pub(crate) shutdown: &'a Shutdown,
+}
+
+impl<J: Send + Sync + 'static> Judge<'_, J> {
+    /// Hears of one kind; returns when all objects that exist now have been heard of.
+    pub(crate) async fn hears<K: Kind>(
+        &self,
+        group: &str,
         plural: &str,
-        upsert: fn(&mut Policy, &K),
-        remove: fn(&mut Policy, &K),
-        shutdown: &Shutdown,
+        upsert: fn(&mut J, &K),
+        remove: fn(&mut J, &K),
     ) -> Result<(), Refusal> {
-        let registry = routes
-            .registry("rbac.authorization.k8s.io", plural)
-            .ok_or_else(|| Refusal::Internal(format!("{plural} are not served")))?;
-        let roles = Arc::clone(self);
+        let registry = self.routes.registry(group, plural);
+        let registry = registry.ok_or_else(|| Refusal::Internal(format!("{plural} are not served")))?;
+        let state = Arc::clone(&self.state);
         let apply = move |kind: ChangeKind, tree: &Value| match K::from_tree(tree) {
-            Ok(object) if kind == ChangeKind::Deleted => remove(&mut roles.policy.write(), &object),
-            Ok(object) => upsert(&mut roles.policy.write(), &object),
-            Err(error) => tracing::error!(%error, "a stored role or binding cannot be read; it allows nothing"),
+            Ok(object) if kind == ChangeKind::Deleted => remove(&mut state.write(), &object),
+            Ok(object) => upsert(&mut state.write(), &object),
+            Err(error) => tracing::error!(%error, "a stored object cannot be read; it allows nothing"),
         };
-        follow(registry, apply, shutdown.clone()).await
+        follow(registry, apply, self.shutdown.clone()).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! How an API server is set up. Read once; nothing else looks at flags, files or variables.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use addresses::Range;
@@ -53,10 +54,55 @@ pub enum StartError {
     /// Certificates or keys cannot be used.
     #[error("certificates or keys cannot be used")]
     Pki(#[from] pki::Error),
+    /// A certificate that the server needs is not there.
+    #[error("the certificate {0} is missing")]
+    Missing(String),
     /// The store does not answer as it should.
     #[error("the server cannot be brought up: {0}")]
     Refused(#[from] kind::Refusal),
     /// The TLS configuration is not possible.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
+}
+
+/// Where a server stands in the network.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The address that other machines reach the server at.
+    pub advertise_address: IpAddr,
+    /// The port that it listens on.
+    pub secure_port: u16,
+    /// Ranges of cluster addresses, the primary family first.
+    pub service_ranges: Vec<Range>,
+    /// The cluster's domain.
+    pub dns_domain: String,
+}
+
+impl Config {
+    /// The settings of a server whose certificates and keys lie in `pki` as kubeadm lays them out.
+    pub fn from_pki(pki: &Path, place: &Place, store: Arc<dyn Store>) -> Result<Config, StartError> {
+        let roots = |name: &str| -> Result<Roots, pki::Error> {
+            Roots::from_pem(&pki::files::read(&pki::files::certificate_path(pki, name))?)
+        };
+        let pair = |name: &str| -> Result<Pair, StartError> {
+            pki::files::load_pair(pki, name)?.ok_or_else(|| StartError::Missing(name.to_owned()))
+        };
+        let token_key = PrivateKey::from_pem(&pki::files::read(&pki::files::key_path(pki, "sa"))?)?;
+        Ok(Config {
+            store,
+            serving: pair("apiserver")?,
+            client_authorities: roots("ca")?,
+            front_proxy: Some((roots("front-proxy-ca")?, vec!["front-proxy-client".to_owned()])),
+            token_public_keys: vec![token_key.public()],
+            token_key,
+            issuer: format!("https://kubernetes.default.svc.{}", place.dns_domain),
+            kubelet_client: pair("apiserver-kubelet-client")?,
+            kubelet_authorities: roots("ca")?,
+            advertise_address: place.advertise_address,
+            secure_port: place.secure_port,
+            service_ranges: place.service_ranges.clone(),
+            node_ports: (30_000, 32_767),
+            inflight_max: (400, 200),
+        })
+    }
 }

@@ -12,6 +12,7 @@ mod chain;
 mod config;
 mod discovery;
 mod documents;
+mod node_authorizer;
 mod reviews;
 mod routes;
 mod seats;
@@ -20,5 +21,6 @@ mod service_addresses;
 mod subresources;
 mod verbs;
 
-pub use config::{Config, StartError};
+pub use addresses::Range;
+pub use config::{Config, Place, StartError};
 pub use server::Server;

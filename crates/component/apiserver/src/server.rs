@@ -54,10 +54,12 @@ impl Server {
         let routes = Arc::new(Routes::default());
         let roles = Roles::new();
         let admission = admission::Chain::new(Arc::clone(&routes), Arc::clone(&roles));
-        routes.install(rows(&config, admission));
+        routes.install(rows(&config, Arc::new(admission)));
+        admission::Chain::ready(&routes).await?;
         let loopback_token = env::rand::uuid();
         let authenticator = Arc::new(authenticator(&config, &routes, &loopback_token));
         let authorizer: Arc<dyn Authorizer> = Arc::new(authz::Union(vec![
+            crate::node_authorizer::follow(&routes, &shutdown).await?,
             Arc::clone(&roles) as Arc<dyn Authorizer>,
         ]));
         let front = Arc::new(Front {

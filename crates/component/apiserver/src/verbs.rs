@@ -43,9 +43,13 @@ impl Call {
 impl Verbs {
     /// Answers an authorized request.
     pub(crate) async fn answer(&self, by: Authorized, body: Body) -> Result<Response<Body>, Refusal> {
-        let Some(target) = by.info().target.clone() else { return self.documents.answer(&by, &self.routes).await };
+        let Some(mut target) = by.info().target.clone() else { return self.documents.answer(&by, &self.routes).await };
         let route = self.routes.find(&target.group, &target.version, &target.resource).ok_or(Refusal::NoSuchPath)?;
         check_scope(&route.resource, &target)?;
+        if !route.resource.namespaced {
+            // A namespace's own path puts it inside itself, for authorization; it is stored like any other object.
+            target.namespace.clear();
+        }
         if !target.subresource.is_empty() && !is_plain(&target.subresource) {
             return self.subresources.answer(by, target, &route, body).await;
         }

@@ -15,6 +15,7 @@
 mod cache;
 pub mod config;
 pub mod corefile;
+mod follow;
 mod forward;
 mod index;
 mod lookup;
@@ -26,6 +27,7 @@ mod wire;
 mod tests;
 
 pub use config::Config;
+pub use follow::run;
 pub use index::Index;
 pub use lookup::Outcome;
 pub use server::{Server, Sockets, bind};

@@ -8,5 +8,7 @@
 //! - A refused commit never leaves model and kernel apart: the tables are made anew from the model.
 
 mod rules;
+mod service;
 
 pub use rules::{Rules, Synced};
+pub use service::{Config, run};

@@ -162,6 +162,8 @@ impl Registry {
         if !work.edit.owns_fields() {
             ownership::record_update(self, (object, old), work.subresource, work.options, context.now);
         }
+        // A write that changes nothing but the times of owners is none.
+        patch::apply::settle_times(old, object);
         Ok(())
     }
 
@@ -230,6 +232,7 @@ impl Registry {
         let meta = Meta::of(&object);
         let deleted = meta.is_deleting()
             && meta.finalizers().next().is_none()
+            && self.strategy.deletion(&object, None) != kind::Deletion::Held
             && meta.deletion_grace_seconds().is_none_or(|seconds| seconds == 0);
         let with = match deleted {
             true => self.accompanied(Txn::new(), None, Some(&found.tree), dry_run).await?,

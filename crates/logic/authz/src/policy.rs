@@ -3,7 +3,7 @@
 //! A question walks from the user's name and groups to the bindings that name them (those of the cluster, then those of
 //! the request's namespace), and from there to roles whose rules are filed by resource.
 
-mod compiled;
+pub(crate) mod compiled;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -8,6 +8,8 @@ use crate::tree::{at, default_text, default_to, each, ensure, within};
 /// A ValidatingWebhookConfiguration.
 pub(crate) const VALIDATING_WEBHOOKS: Promises = Promises {
     default: |configuration| each(configuration, "webhooks", default_webhook),
+    columns: crate::print::policy::WEBHOOKS,
+    cells: crate::print::policy::webhooks,
     ..Promises::COUNTED.versioned_updates()
 };
 
@@ -26,6 +28,8 @@ pub(crate) const MUTATING_WEBHOOKS: Promises = Promises {
 pub(crate) const VALIDATING_POLICY: Promises = Promises {
     facts: kind::Facts { unconditional_update: false, ..kind::Facts::WORKLOAD },
     resets: STATUS_RESETS,
+    columns: crate::print::policy::VALIDATING_POLICY,
+    cells: crate::print::policy::validating_policy,
     ..MUTATING_POLICY
 };
 
@@ -37,12 +41,16 @@ pub(crate) const MUTATING_POLICY: Promises = Promises {
             within(spec, "matchConstraints", default_match);
         });
     },
+    columns: crate::print::policy::MUTATING_POLICY,
+    cells: crate::print::policy::mutating_policy,
     ..Promises::COUNTED.versioned_updates()
 };
 
 /// A ValidatingAdmissionPolicyBinding.
 pub(crate) const VALIDATING_BINDING: Promises = Promises {
     default: |binding| at(binding, &["spec", "matchResources"], default_match),
+    columns: crate::print::policy::POLICY_BINDING,
+    cells: crate::print::policy::policy_binding,
     ..Promises::COUNTED.versioned_updates()
 };
 

@@ -11,17 +11,27 @@ use crate::tree::{default_text, default_to, each, ensure, put, same, text, withi
 const STATUS_KEEPS_LABELS: &[(&str, &str)] = &[("", "status"), ("status", "spec"), ("status", "metadata.labels")];
 
 /// A ControllerRevision.
-pub(crate) const CONTROLLER_REVISION: Promises = Promises { ..Promises::DATA };
+pub(crate) const CONTROLLER_REVISION: Promises = Promises {
+    columns: crate::print::workload::CONTROLLER_REVISION,
+    cells: crate::print::workload::controller_revision,
+    ..Promises::DATA
+};
 
 /// A DaemonSet.
-pub(crate) const DAEMON_SET: Promises =
-    Promises { default: |set| within(set, "spec", default_daemon_set), ..Promises::WORKLOAD };
+pub(crate) const DAEMON_SET: Promises = Promises {
+    default: |set| within(set, "spec", default_daemon_set),
+    columns: crate::print::workload::DAEMON_SET,
+    cells: crate::print::workload::daemon_set,
+    ..Promises::WORKLOAD
+};
 
 /// A Deployment.
 pub(crate) const DEPLOYMENT: Promises = Promises {
     default: |deployment| within(deployment, "spec", default_deployment),
     update: update_deployment,
     resets: STATUS_KEEPS_LABELS,
+    columns: crate::print::workload::DEPLOYMENT,
+    cells: crate::print::workload::deployment,
     ..Promises::WORKLOAD
 };
 
@@ -33,6 +43,8 @@ pub(crate) const REPLICA_SET: Promises = Promises {
             within(spec, "template", default_template);
         });
     },
+    columns: crate::print::workload::REPLICAS,
+    cells: crate::print::workload::replica_set,
     ..Promises::WORKLOAD
 };
 
@@ -40,6 +52,8 @@ pub(crate) const REPLICA_SET: Promises = Promises {
 pub(crate) const STATEFUL_SET: Promises = Promises {
     name: object::names::dns_label,
     default: |set| within(set, "spec", default_stateful_set),
+    columns: crate::print::workload::STATEFUL_SET,
+    cells: crate::print::workload::stateful_set,
     ..Promises::WORKLOAD
 };
 

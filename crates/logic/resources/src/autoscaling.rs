@@ -17,7 +17,12 @@ const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
 
 /// The version that is stored.
-pub(crate) const V2: Promises = Promises { default: default_v2, ..Promises::STATUS };
+pub(crate) const V2: Promises = Promises {
+    default: default_v2,
+    columns: crate::print::autoscaling::COLUMNS,
+    cells: crate::print::autoscaling::cells,
+    ..Promises::STATUS
+};
 
 /// The version with a CPU target only.
 pub(crate) const V1: Promises = Promises {
@@ -26,6 +31,7 @@ pub(crate) const V1: Promises = Promises {
     },
     stored: to_v2,
     served: to_v1,
+    cells: |scaler, now| crate::print::autoscaling::cells(&to_v2(scaler.clone()), now),
     ..V2
 };
 

@@ -11,8 +11,12 @@ use crate::tree::{at, default_text, default_to, each, empty, flag, unset, within
 const BACKOFF_LIMIT: i64 = 6;
 
 /// A CronJob.
-pub(crate) const CRON_JOB: Promises =
-    Promises { default: |cron| within(cron, "spec", default_cron_job), ..Promises::WORKLOAD };
+pub(crate) const CRON_JOB: Promises = Promises {
+    default: |cron| within(cron, "spec", default_cron_job),
+    columns: crate::print::batch::CRON_JOB,
+    cells: crate::print::batch::cron_job,
+    ..Promises::WORKLOAD
+};
 
 /// A Job.
 pub(crate) const JOB: Promises = Promises {
@@ -23,6 +27,8 @@ pub(crate) const JOB: Promises = Promises {
         let succeeded = job.int_at(&["status", "succeeded"]).unwrap_or(0);
         vec![("status.successful", Text::from(succeeded.to_string()))]
     },
+    columns: crate::print::batch::JOB,
+    cells: crate::print::batch::job,
     ..Promises::WORKLOAD
 };
 

@@ -19,6 +19,8 @@ pub(crate) const SIGNING_REQUEST: Promises = Promises {
     ],
     selectable: &["spec.signerName"],
     select: |request| vec![("spec.signerName", owned(request, &["spec", "signerName"]))],
+    columns: crate::print::policy::SIGNING_REQUEST,
+    cells: crate::print::policy::signing_request,
     ..Promises::STATUS
 };
 

@@ -3,4 +3,8 @@
 use crate::promises::Promises;
 
 /// A Lease.
-pub(crate) const LEASE: Promises = Promises { ..Promises::DATA.created_on_update().versioned_updates() };
+pub(crate) const LEASE: Promises = Promises {
+    columns: crate::print::policy::LEASE,
+    cells: crate::print::policy::lease,
+    ..Promises::DATA.created_on_update().versioned_updates()
+};

@@ -10,8 +10,13 @@ use crate::tree::{default_text, default_to, each, owned, text, unset, within};
 pub(crate) const CLASS: Promises = Promises { ..Promises::COUNTED };
 
 /// A ResourceClaim.
-pub(crate) const CLAIM: Promises =
-    Promises { default: |claim| within(claim, "spec", default_claim_spec), resets: STATUS_RESETS, ..Promises::STATUS };
+pub(crate) const CLAIM: Promises = Promises {
+    default: |claim| within(claim, "spec", default_claim_spec),
+    resets: STATUS_RESETS,
+    columns: crate::print::policy::RESOURCE_CLAIM,
+    cells: crate::print::policy::resource_claim,
+    ..Promises::STATUS
+};
 
 /// A ResourceClaimTemplate.
 pub(crate) const CLAIM_TEMPLATE: Promises = Promises {
@@ -25,6 +30,8 @@ pub(crate) const SLICE: Promises = Promises {
     update: |context, slice, _| mark_taints(context, slice),
     selectable: &["spec.nodeName", "spec.driver"],
     select,
+    columns: crate::print::policy::RESOURCE_SLICE,
+    cells: crate::print::policy::resource_slice,
     ..Promises::COUNTED
 };
 

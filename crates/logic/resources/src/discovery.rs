@@ -11,5 +11,7 @@ pub(crate) const ENDPOINT_SLICE: Promises = Promises {
             default_to(port, "protocol", "TCP");
         });
     },
+    columns: crate::print::network::ENDPOINT_SLICE,
+    cells: crate::print::network::endpoint_slice,
     ..Promises::COUNTED
 };

@@ -8,12 +8,18 @@ use crate::tree::{default_nonzero, default_to, within};
 /// A FlowSchema.
 pub(crate) const FLOW_SCHEMA: Promises = Promises {
     default: |schema| within(schema, "spec", |spec| default_nonzero(spec, "matchingPrecedence", 1000)),
+    columns: crate::print::policy::FLOW_SCHEMA,
+    cells: crate::print::policy::flow_schema,
     ..Promises::WORKLOAD
 };
 
 /// A PriorityLevelConfiguration.
-pub(crate) const PRIORITY_LEVEL: Promises =
-    Promises { default: |level| within(level, "spec", default_level), ..Promises::WORKLOAD };
+pub(crate) const PRIORITY_LEVEL: Promises = Promises {
+    default: |level| within(level, "spec", default_level),
+    columns: crate::print::policy::PRIORITY_LEVEL,
+    cells: crate::print::policy::priority_level,
+    ..Promises::WORKLOAD
+};
 
 fn default_level(spec: &mut Value) {
     within(spec, "exempt", |exempt| {

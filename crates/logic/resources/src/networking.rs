@@ -12,25 +12,41 @@ pub(crate) const INGRESS_CLASS: Promises = Promises {
             within(spec, "parameters", |parameters| default_to(parameters, "scope", "Cluster"))
         });
     },
+    columns: crate::print::network::INGRESS_CLASS,
+    cells: crate::print::network::ingress_class,
     ..Promises::COUNTED
 };
 
 /// An Ingress.
-pub(crate) const INGRESS: Promises = Promises { ..Promises::WORKLOAD.created_on_update() };
+pub(crate) const INGRESS: Promises = Promises {
+    columns: crate::print::network::INGRESS,
+    cells: crate::print::network::ingress,
+    ..Promises::WORKLOAD.created_on_update()
+};
 
 /// An IPAddress, named by its address.
 pub(crate) const IP_ADDRESS: Promises = Promises {
     selectable: &["spec.parentRef.group", "spec.parentRef.resource", "spec.parentRef.namespace", "spec.parentRef.name"],
     select: select_parent,
+    columns: crate::print::network::IP_ADDRESS,
+    cells: crate::print::network::ip_address,
     ..Promises::DATA
 };
 
 /// A NetworkPolicy.
-pub(crate) const NETWORK_POLICY: Promises =
-    Promises { default: |policy| within(policy, "spec", default_policy), ..Promises::COUNTED };
+pub(crate) const NETWORK_POLICY: Promises = Promises {
+    default: |policy| within(policy, "spec", default_policy),
+    columns: crate::print::network::NETWORK_POLICY,
+    cells: crate::print::network::network_policy,
+    ..Promises::COUNTED
+};
 
 /// A ServiceCIDR.
-pub(crate) const SERVICE_CIDR: Promises = Promises { ..Promises::STATUS };
+pub(crate) const SERVICE_CIDR: Promises = Promises {
+    columns: crate::print::network::SERVICE_CIDR,
+    cells: crate::print::network::service_cidr,
+    ..Promises::STATUS
+};
 
 fn default_policy(spec: &mut Value) {
     for direction in ["ingress", "egress"] {

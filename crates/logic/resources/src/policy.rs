@@ -3,4 +3,8 @@
 use crate::promises::Promises;
 
 /// A PodDisruptionBudget.
-pub(crate) const DISRUPTION_BUDGET: Promises = Promises { ..Promises::WORKLOAD.versioned_updates() };
+pub(crate) const DISRUPTION_BUDGET: Promises = Promises {
+    columns: crate::print::policy::DISRUPTION_BUDGET,
+    cells: crate::print::policy::disruption_budget,
+    ..Promises::WORKLOAD.versioned_updates()
+};

@@ -8,14 +8,24 @@ use crate::tree::{blank, default_text, each, text, within};
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// A Role. Names of RBAC objects are path segments: nearly anything.
-pub(crate) const ROLE: Promises = Promises { name: object::names::path_segment, ..Promises::DATA.created_on_update() };
+pub(crate) const ROLE: Promises = Promises {
+    name: object::names::path_segment,
+    columns: crate::print::core::CREATED_AT,
+    cells: crate::print::core::created_at,
+    ..Promises::DATA.created_on_update()
+};
 
 /// A ClusterRole.
 pub(crate) const CLUSTER_ROLE: Promises = Promises { ..ROLE };
 
 /// A RoleBinding.
-pub(crate) const ROLE_BINDING: Promises =
-    Promises { name: object::names::path_segment, default: default_binding, ..Promises::DATA.created_on_update() };
+pub(crate) const ROLE_BINDING: Promises = Promises {
+    name: object::names::path_segment,
+    default: default_binding,
+    columns: crate::print::policy::BINDING,
+    cells: crate::print::policy::binding,
+    ..Promises::DATA.created_on_update()
+};
 
 /// A ClusterRoleBinding.
 pub(crate) const CLUSTER_ROLE_BINDING: Promises = Promises { ..ROLE_BINDING };

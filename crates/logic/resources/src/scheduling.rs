@@ -4,11 +4,17 @@ use crate::promises::Promises;
 use crate::tree::{at, default_to, round_quantities};
 
 /// A PriorityClass.
-pub(crate) const PRIORITY_CLASS: Promises =
-    Promises { default: |class| default_to(class, "preemptionPolicy", "PreemptLowerPriority"), ..Promises::COUNTED };
+pub(crate) const PRIORITY_CLASS: Promises = Promises {
+    default: |class| default_to(class, "preemptionPolicy", "PreemptLowerPriority"),
+    columns: crate::print::policy::PRIORITY_CLASS,
+    cells: crate::print::policy::priority_class,
+    ..Promises::COUNTED
+};
 
 /// A RuntimeClass.
 pub(crate) const RUNTIME_CLASS: Promises = Promises {
     default: |class| at(class, &["overhead"], |overhead| round_quantities(overhead, "podFixed")),
+    columns: crate::print::policy::RUNTIME_CLASS,
+    cells: crate::print::policy::runtime_class,
     ..Promises::DATA.versioned_updates()
 };

@@ -10,14 +10,24 @@ use crate::tree::{default_to, empty, put, same, within};
 pub(crate) const CSI_DRIVER: Promises = Promises {
     default: |driver| within(driver, "spec", default_driver),
     update: count_driver,
+    columns: crate::print::volume::CSI_DRIVER,
+    cells: crate::print::volume::csi_driver,
     ..Promises::DATA.versioned_updates()
 };
 
 /// A CSINode.
-pub(crate) const CSI_NODE: Promises = Promises { ..Promises::DATA.versioned_updates() };
+pub(crate) const CSI_NODE: Promises = Promises {
+    columns: crate::print::volume::CSI_NODE,
+    cells: crate::print::volume::csi_node,
+    ..Promises::DATA.versioned_updates()
+};
 
 /// A CSIStorageCapacity.
-pub(crate) const CSI_STORAGE_CAPACITY: Promises = Promises { ..Promises::DATA.versioned_updates() };
+pub(crate) const CSI_STORAGE_CAPACITY: Promises = Promises {
+    columns: crate::print::volume::CSI_STORAGE_CAPACITY,
+    cells: crate::print::volume::csi_storage_capacity,
+    ..Promises::DATA.versioned_updates()
+};
 
 /// A StorageClass.
 pub(crate) const STORAGE_CLASS: Promises = Promises {
@@ -25,14 +35,24 @@ pub(crate) const STORAGE_CLASS: Promises = Promises {
         default_to(class, "reclaimPolicy", "Delete");
         default_to(class, "volumeBindingMode", "Immediate");
     },
+    columns: crate::print::volume::STORAGE_CLASS,
+    cells: crate::print::volume::storage_class,
     ..Promises::DATA
 };
 
 /// A VolumeAttachment.
-pub(crate) const VOLUME_ATTACHMENT: Promises = Promises { ..Promises::STATUS.versioned_updates() };
+pub(crate) const VOLUME_ATTACHMENT: Promises = Promises {
+    columns: crate::print::volume::VOLUME_ATTACHMENT,
+    cells: crate::print::volume::volume_attachment,
+    ..Promises::STATUS.versioned_updates()
+};
 
 /// A VolumeAttributesClass.
-pub(crate) const VOLUME_ATTRIBUTES_CLASS: Promises = Promises { ..Promises::DATA };
+pub(crate) const VOLUME_ATTRIBUTES_CLASS: Promises = Promises {
+    columns: crate::print::volume::VOLUME_ATTRIBUTES_CLASS,
+    cells: crate::print::volume::volume_attributes_class,
+    ..Promises::DATA
+};
 
 fn default_driver(spec: &mut Value) {
     default_to(spec, "attachRequired", true);

@@ -3,7 +3,7 @@
 use codec::{Root, json};
 use jiff::Timestamp;
 use kind::{Context, User};
-use object::Value;
+use object::{Meta, Value};
 
 use super::*;
 
@@ -50,3 +50,5 @@ fn defaults_and_preparation_stand_any_object() {
         assert_eq!(names, strategy.selectable_names(), "{}: selectable fields", row.kind);
     }
 }
+
+mod tables;

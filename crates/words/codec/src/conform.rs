@@ -98,13 +98,17 @@ impl Conformer<'_> {
                     self.path.push(Step::Field(key));
                     let value = self.field(field, value)?;
                     self.path.pop();
-                    members.push(field.name.clone(), value);
+                    if !zero::is_omitted(field, &value) {
+                        members.push(field.name.clone(), value);
+                    }
                 }
                 None => self.unknown(key),
             }
         }
         self.owner = outer;
-        Ok(Value::Map(zero::canonical(self.schema, id, members).0))
+        let (mut map, _) = members.finish();
+        zero::complete(self.schema, id, &mut map);
+        Ok(Value::Map(map))
     }
 
     /// A field's value; `null` in a pointer is absence.
@@ -123,6 +127,10 @@ impl Conformer<'_> {
 
     fn map(&mut self, inner: &Shape, mut map: Map) -> Result<Value, DecodeError> {
         for (key, slot) in map.iter_mut() {
+            // Labels and the like: nothing to do, and no path to keep for an error that cannot come.
+            if matches!((inner, &*slot), (Shape::String | Shape::Any, Value::String(_))) {
+                continue;
+            }
             self.path.push(Step::Field(key.into()));
             *slot = self.value(inner, std::mem::take(slot))?;
             self.path.pop();

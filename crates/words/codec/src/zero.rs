@@ -7,6 +7,12 @@ use object::{Map, MapBuilder, Value};
 pub(crate) fn canonical(schema: &Schema, id: TypeId, members: MapBuilder) -> (Map, Vec<object::Text>) {
     let (mut map, duplicates) = members.finish();
     map.retain(|name, value| schema.field(id, name).is_none_or(|field| !is_omitted(field, value)));
+    complete(schema, id, &mut map);
+    (map, duplicates)
+}
+
+/// Gives a struct the fields it always has.
+pub(crate) fn complete(schema: &Schema, id: TypeId, map: &mut Map) {
     let absent: Vec<(object::Text, Value)> = schema
         .members(id)
         .filter(|field| field.omit == Omit::Never && !map.contains(&field.name))
@@ -15,7 +21,6 @@ pub(crate) fn canonical(schema: &Schema, id: TypeId, members: MapBuilder) -> (Ma
     if !absent.is_empty() {
         map.extend(absent);
     }
-    (map, duplicates)
 }
 
 /// Whether `value` in `field` is not written.

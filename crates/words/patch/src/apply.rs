@@ -1,7 +1,8 @@
 //! Server-side apply (KEP-555) and the ownership of fields that every write keeps up.
 //!
 //! Three entries, one per kind of write: [`create`], [`update`] and [`apply`](fn@apply). Each takes trees in the
-//! version of the request and leaves `metadata.managedFields` as upstream would.
+//! version of the request and leaves `metadata.managedFields` as upstream would. [`settle_times`] comes last.
+//! [`scale`] carries owners between a resource and its `scale` subresource.
 //!
 //! - [`FieldSet`]: a set of field paths, with upstream's JSON form.
 //! - `topology`: what the schema table says about owning a value; `extract`, `diff`, `reshape`: what follows from it
@@ -20,11 +21,14 @@ mod diff;
 mod element;
 mod extract;
 mod filter;
+mod idle;
 mod last_applied;
 mod managers;
+mod names;
 mod order;
 mod patch;
 mod reshape;
+pub mod scale;
 mod set;
 mod text;
 mod topology;
@@ -38,6 +42,7 @@ use jiff::Timestamp;
 pub use conflict::{ApplyError, CAUSE_TYPE, Conflict, Conflicts};
 pub use element::{Element, FieldPath};
 pub use filter::{ResetFields, Step};
+pub use idle::settle_times;
 pub use managers::{Operation, validate};
 pub use patch::{Applied, apply};
 pub use set::FieldSet;

@@ -24,6 +24,9 @@ impl Worker {
     /// Makes everything that a sandbox needs, and the sandbox.
     pub(super) async fn make_sandbox(&mut self, pod: &Arc<Pod>, attempt: u32) -> Result<(), Trouble> {
         let shared = self.shared.clone();
+        if let Some(what) = unbuilt(pod) {
+            return Err(("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {what} not built")));
+        }
         podplan::security::check_sysctls(pod, &shared.config.allowed_sysctls)
             .map_err(|problem| ("SysctlForbidden", problem))?;
         let facts = shared.facts(pod_ips(&shared, &self.look.observed, pod));
@@ -257,6 +260,20 @@ impl Worker {
     }
 }
 
+/// What a pod asks for that this node would otherwise leave out without a word.
+fn unbuilt(pod: &Pod) -> Option<&'static str> {
+    let spec = pod.spec.as_ref()?;
+    let devices =
+        podplan::containers(pod).iter().any(|(_, it)| it.volume_devices.as_ref().is_some_and(|it| !it.is_empty()));
+    let asked = [
+        (spec.runtime_class_name.as_deref().is_some_and(|name| !name.is_empty()), "runtime classes are"),
+        (spec.host_users == Some(false), "user namespaces are"),
+        (spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()), "resource claims are"),
+        (devices, "raw block volumes are"),
+    ];
+    asked.into_iter().find(|(asked, _)| *asked).map(|(_, what)| what)
+}
+
 /// Holds an image against `runAsNonRoot`.
 fn not_root(pod: &Pod, container: &Container, security: &Security, image: &Image) -> Result<(), String> {
     if !security.verify_not_root {
@@ -280,3 +297,6 @@ fn not_root(pod: &Pod, container: &Container, security: &Security, image: &Image
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::rules::{self, ALL, name_matches, path_matches};
 
 /// A role's rules, ready to be asked.
 #[derive(Debug)]
-pub(super) struct Compiled {
+pub(crate) struct Compiled {
     rules: Box<[PolicyRule]>,
     /// Rules for every resource.
     everywhere: Vec<u32>,
@@ -22,14 +22,14 @@ pub(super) struct Compiled {
 
 /// A request with the keys under which rules about it are filed.
 #[derive(Debug)]
-pub(super) struct Question<'a> {
+pub(crate) struct Question<'a> {
     attributes: &'a Attributes<'a>,
     resource: Text,
     any_with_subresource: Text,
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(attributes: &'a Attributes<'a>) -> Question<'a> {
+    pub(crate) fn new(attributes: &'a Attributes<'a>) -> Question<'a> {
         let join = |left: &str| {
             let mut text = Text::with_capacity(left.len() + 1 + attributes.subresource.len());
             for part in [left, "/", attributes.subresource] {
@@ -46,7 +46,7 @@ impl<'a> Question<'a> {
 }
 
 impl Compiled {
-    pub(super) fn new(rules: &[PolicyRule]) -> Compiled {
+    pub(crate) fn new(rules: &[PolicyRule]) -> Compiled {
         let mut compiled =
             Compiled { rules: rules.into(), everywhere: Vec::new(), by_resource: HashMap::new(), paths: Vec::new() };
         for (at, rule) in (0u32..).zip(rules) {
@@ -63,11 +63,11 @@ impl Compiled {
         compiled
     }
 
-    pub(super) fn rules(&self) -> &[PolicyRule] {
+    pub(crate) fn rules(&self) -> &[PolicyRule] {
         &self.rules
     }
 
-    pub(super) fn allows(&self, question: &Question<'_>) -> bool {
+    pub(crate) fn allows(&self, question: &Question<'_>) -> bool {
         let attributes = question.attributes;
         if !attributes.is_resource() {
             let speaks = |rule: &PolicyRule| {

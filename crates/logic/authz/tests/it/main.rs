@@ -2,5 +2,6 @@
 
 mod bootstrap;
 mod escalation;
+mod node;
 mod rbac;
 mod reconcile;

@@ -9,13 +9,16 @@ use crate::promises::Promises;
 use crate::tree::{default_text, each, owned};
 
 /// A ConfigMap.
-pub(crate) const CONFIG_MAP: Promises = Promises { ..Promises::DATA };
+pub(crate) const CONFIG_MAP: Promises =
+    Promises { columns: crate::print::core::DATA_COUNT, cells: crate::print::core::config_map, ..Promises::DATA };
 
 /// A Secret.
 pub(crate) const SECRET: Promises = Promises {
     default: default_secret,
     selectable: &["type"],
     select: |secret| vec![("type", owned(secret, &["type"]))],
+    columns: crate::print::core::SECRET,
+    cells: crate::print::core::secret,
     ..Promises::DATA
 };
 
@@ -23,6 +26,8 @@ pub(crate) const SECRET: Promises = Promises {
 pub(crate) const SERVICE_ACCOUNT: Promises = Promises {
     create: |_, account| keep_secret_names(account),
     update: |_: &Context<'_>, account, _| keep_secret_names(account),
+    columns: crate::print::core::SERVICE_ACCOUNT,
+    cells: crate::print::core::service_account,
     ..Promises::DATA
 };
 

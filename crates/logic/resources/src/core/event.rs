@@ -51,6 +51,8 @@ const SELECTABLE_RENAMED: [&str; 10] = [
 pub(crate) const CORE: Promises = Promises {
     selectable: &SELECTABLE,
     select: |event| select(event, "involvedObject", "reportingComponent", &SELECTABLE),
+    columns: crate::print::event::COLUMNS,
+    cells: crate::print::event::cells,
     ..Promises::DATA.created_on_update()
 };
 
@@ -60,8 +62,14 @@ pub(crate) const EVENTS: Promises = Promises {
     select: |event| select(event, "regarding", "reportingController", &SELECTABLE_RENAMED),
     stored: |event| rename(event, "v1", |(new, old)| (new, old)),
     served: |event| rename(event, "events.k8s.io/v1", |(new, old)| (old, new)),
+    cells: |event, now| crate::print::event::cells(&to_core(event.clone()), now),
     ..CORE
 };
+
+/// An event of `events.k8s.io` in the core group's form.
+pub(crate) fn to_core(event: Value) -> Value {
+    (EVENTS.stored)(event)
+}
 
 fn rename(
     mut event: Value,

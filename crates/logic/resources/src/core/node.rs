@@ -14,6 +14,8 @@ pub(crate) const NODE: Promises = Promises {
     resets: STATUS_RESETS,
     selectable: &["spec.unschedulable"],
     select,
+    columns: crate::print::node::COLUMNS,
+    cells: crate::print::node::cells,
     ..Promises::DATA
 };
 

@@ -35,6 +35,8 @@ pub(crate) const POD: Promises = Promises {
         "status.nominatedNodeName",
     ],
     select,
+    columns: crate::print::pod::COLUMNS,
+    cells: crate::print::pod::cells,
     ..Promises::WORKLOAD
 };
 

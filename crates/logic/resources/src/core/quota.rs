@@ -8,6 +8,8 @@ use crate::tree::{at, each, ensure, round_quantities, within};
 /// A LimitRange.
 pub(crate) const LIMIT_RANGE: Promises = Promises {
     default: |range| at(range, &["spec"], |spec| each(spec, "limits", default_item)),
+    columns: crate::print::core::CREATED_AT,
+    cells: crate::print::core::created_at,
     ..Promises::DATA.created_on_update()
 };
 
@@ -20,6 +22,8 @@ pub(crate) const RESOURCE_QUOTA: Promises = Promises {
             round_quantities(status, "used");
         });
     },
+    columns: crate::print::core::RESOURCE_QUOTA,
+    cells: crate::print::core::resource_quota,
     ..Promises::STATUS
 };
 

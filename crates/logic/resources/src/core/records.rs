@@ -12,12 +12,16 @@ pub(crate) const ENDPOINTS: Promises = Promises {
         each(endpoints, "subsets", |subset| each(subset, "ports", |port| default_text(port, "protocol", "TCP")));
     },
     warn: |_, _, _| vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()],
+    columns: crate::print::network::ENDPOINTS,
+    cells: crate::print::network::endpoints,
     ..Promises::DATA.created_on_update()
 };
 
 /// A PodTemplate.
 pub(crate) const POD_TEMPLATE: Promises = Promises {
     default: |object| within(object, "template", default_template),
+    columns: crate::print::workload::POD_TEMPLATE,
+    cells: crate::print::workload::pod_template,
     ..Promises::COUNTED.created_on_update()
 };
 
@@ -29,6 +33,8 @@ pub(crate) const REPLICATION_CONTROLLER: Promises = Promises {
         let replicas = controller.int_at(&["status", "replicas"]).unwrap_or(0);
         vec![("status.replicas", Text::from(replicas.to_string()))]
     },
+    columns: crate::print::workload::REPLICAS,
+    cells: crate::print::workload::replication_controller,
     ..Promises::WORKLOAD
 };
 

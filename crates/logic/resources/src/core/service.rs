@@ -25,6 +25,8 @@ pub(crate) const SERVICE: Promises = Promises {
             ("spec.type", owned(service, &["spec", "type"])),
         ]
     },
+    columns: crate::print::network::SERVICE,
+    cells: crate::print::network::service,
     ..Promises::STATUS.created_on_update()
 };
 

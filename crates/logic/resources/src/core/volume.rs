@@ -15,6 +15,8 @@ pub(crate) const CLAIM: Promises = Promises {
         claim.set(&["status"], Value::from_pairs([("phase", "Pending")]));
     },
     update: |_, claim, _| within(claim, "spec", mirror_sources),
+    columns: crate::print::volume::CLAIM,
+    cells: crate::print::volume::claim,
     ..Promises::STATUS
 };
 
@@ -33,6 +35,8 @@ pub(crate) const VOLUME: Promises = Promises {
             mark_transition(context, new);
         }
     },
+    columns: crate::print::volume::VOLUME,
+    cells: crate::print::volume::volume,
     ..Promises::STATUS
 };
 

@@ -1,5 +1,6 @@
 //! The codec against upstream's bytes and against hostile ones.
 
+mod conform;
 mod json;
 mod robust;
 mod wire;

@@ -3,7 +3,7 @@
 use object::{Map, Value};
 
 use super::element::Element;
-use super::extract::is_leaf;
+use super::extract::{is_leaf, same_element};
 use super::order::equal;
 use super::set::FieldSet;
 use super::topology::{Node, Topology};
@@ -138,46 +138,50 @@ impl<'s> Topology<'s> {
         if aligned && old.iter().zip(new).all(|(old, new)| equal(old, new)) {
             return Diff::default();
         }
-        let (olds, news) = (self.grouped(node, old), self.grouped(node, new));
-        let (mut olds, mut news) = (olds.iter().peekable(), news.iter().peekable());
+        let (olds, news) = (self.sorted_items(node, old), self.sorted_items(node, new));
+        let mut olds = olds.chunk_by(same_element).peekable();
+        let mut news = news.chunk_by(same_element).peekable();
         let mut diff = Diff::default();
         loop {
             let order = match (olds.peek(), news.peek()) {
                 (None, None) => return diff,
                 (Some(_), None) => std::cmp::Ordering::Less,
                 (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(old), Some(new)) => old.element.cmp(&new.element),
+                (Some(old), Some(new)) => old[0].0.cmp(&new[0].0),
             };
             let old = if order.is_le() { olds.next() } else { None };
             let new = if order.is_ge() { news.next() } else { None };
-            let Some(either) = old.or(new) else { return diff };
-            let old_items = old.map(|group| group.items.as_slice()).unwrap_or_default();
-            let new_items = new.map(|group| group.items.as_slice()).unwrap_or_default();
-            diff.push(|| either.element.clone(), self.group_part(node, old_items, new_items));
+            let Some([(element, _), ..]) = old.or(new) else { return diff };
+            let part = self.group_part(node, old.unwrap_or_default(), new.unwrap_or_default());
+            diff.push(|| element.clone(), part);
         }
     }
 
     /// Items that nothing tells apart are compared as one value, and owned as one.
-    fn group_part(self, node: Node<'s>, old: &[&Value], new: &[&Value]) -> Part {
+    fn group_part(self, node: Node<'s>, old: &[(Element, &Value)], new: &[(Element, &Value)]) -> Part {
         let below = self.item(node);
         match (old, new) {
-            ([] | [_], [] | [_]) => self.part(below, old.first().copied(), new.first().copied()),
+            ([] | [_], [] | [_]) => self.part(below, first(old), first(new)),
             ([_, _, ..], [_, _, ..]) => {
-                let same = old.len() == new.len() && old.iter().zip(new).all(|(old, new)| equal(old, new));
+                let same = old.len() == new.len() && old.iter().zip(new).all(|((_, old), (_, new))| equal(old, new));
                 Part { is_changed: !same, ..Part::default() }
             }
             ([_, _, ..], _) => {
-                let mut part = self.part(below, None, new.first().copied());
+                let mut part = self.part(below, None, first(new));
                 part.is_removed = true;
                 part
             }
             _ => {
-                let mut part = self.part(below, old.first().copied(), None);
+                let mut part = self.part(below, first(old), None);
                 part.is_changed = true;
                 part
             }
         }
     }
+}
+
+fn first<'v>(items: &[(Element, &'v Value)]) -> Option<&'v Value> {
+    items.first().map(|(_, item)| *item)
 }
 
 /// Whether a value is empty: nothing in it can be owned apart from itself.

@@ -33,6 +33,11 @@ impl Element {
         Element::Key(keys.into())
     }
 
+    /// Whether this is one of the fields `names`.
+    pub(super) fn is_field_of(&self, names: &[&str]) -> bool {
+        matches!(self, Element::Field(name) if names.contains(&name.as_str()))
+    }
+
     /// Upstream's order: fields, keys, values, indices; each by content.
     fn rank(&self) -> u8 {
         match self {

@@ -24,13 +24,13 @@ impl<'s> Topology<'s> {
             }
             (Node::Keyed { .. } | Node::Set(_), Value::List(items)) => {
                 let below = self.item(node);
-                for group in self.grouped(node, items) {
-                    // Items that nothing tells apart are claimed as one, with nothing below.
-                    let children = match group.items.as_slice() {
-                        [only] => self.claimed(below, only),
+                for group in self.sorted_items(node, items).chunk_by(same_element) {
+                    // Items that nothing tells apart are one to their owner, with nothing below.
+                    let children = match group {
+                        [(_, only)] => self.claimed(below, only),
                         _ => FieldSet::new(),
                     };
-                    set.push(group.element, true, children);
+                    set.push(group[0].0.clone(), true, children);
                 }
             }
             _ => {}
@@ -50,12 +50,13 @@ impl<'s> Topology<'s> {
             }
             (Node::Keyed { .. } | Node::Set(_), Value::List(items)) => {
                 let below = self.item(node);
-                for group in self.grouped(node, items) {
-                    let children = match group.items.as_slice() {
-                        [only] => self.everything(below, only),
+                for group in self.sorted_items(node, items).chunk_by(same_element) {
+                    // Items that nothing tells apart are one to their owner, with nothing below.
+                    let children = match group {
+                        [(_, only)] => self.everything(below, only),
                         _ => FieldSet::new(),
                     };
-                    set.push(group.element, true, children);
+                    set.push(group[0].0.clone(), true, children);
                 }
             }
             _ => {}
@@ -63,27 +64,19 @@ impl<'s> Topology<'s> {
         set
     }
 
-    /// The items of a list by what tells them apart, in order.
-    pub(super) fn grouped<'v>(self, node: Node<'s>, items: &'v [Value]) -> Vec<Group<'v>> {
+    /// The items of a list in the order of what tells them apart; those that nothing tells apart stand side by side.
+    pub(super) fn sorted_items<'v>(self, node: Node<'s>, items: &'v [Value]) -> Vec<(Element, &'v Value)> {
         let mut found = self.elements(node, items);
-        if !found.is_sorted_by(|left, right| left.0 < right.0) {
+        if !found.is_sorted_by(|left, right| left.0 <= right.0) {
             found.sort_by(|left, right| left.0.cmp(&right.0));
         }
-        let mut groups: Vec<Group<'v>> = Vec::with_capacity(found.len());
-        for (element, item) in found {
-            match groups.last_mut() {
-                Some(last) if last.element == element => last.items.push(item),
-                _ => groups.push(Group { element, items: smallvec::smallvec![item] }),
-            }
-        }
-        groups
+        found
     }
 }
 
-/// Items of a list that nothing tells apart; mostly one.
-pub(super) struct Group<'v> {
-    pub(super) element: Element,
-    pub(super) items: smallvec::SmallVec<[&'v Value; 1]>,
+/// Whether nothing tells two items apart.
+pub(super) fn same_element(left: &(Element, &Value), right: &(Element, &Value)) -> bool {
+    left.0 == right.0
 }
 
 /// Whether a value is owned as one field here.
@@ -202,9 +195,9 @@ impl<'s> Creation<'s> {
             }
             (Node::Keyed { .. } | Node::Set(_), Value::List(items)) => {
                 let below = self.topology.item(node);
-                for group in self.topology.grouped(node, items) {
-                    let mark = self.writer.begin(&group.element, true);
-                    if let [only] = group.items.as_slice() {
+                for group in self.topology.sorted_items(node, items).chunk_by(same_element) {
+                    let mark = self.writer.begin(&group[0].0, true);
+                    if let [(_, only)] = group {
                         self.everything(below, only);
                     }
                     self.writer.end(mark);

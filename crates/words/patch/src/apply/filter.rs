@@ -31,8 +31,8 @@ pub enum Step {
 
 impl ResetFields {
     /// Everything is tracked.
-    pub fn none() -> ResetFields {
-        ResetFields::default()
+    pub const fn none() -> ResetFields {
+        ResetFields { by_version: Vec::new() }
     }
 
     /// Leaves out `fields` (dotted struct fields, such as `status` or `metadata.deletionTimestamp`) and all below

@@ -58,6 +58,11 @@ impl Fields {
         }
     }
 
+    /// Whether both are the same, as far as that is known without reading.
+    pub(super) fn is_same_text(&self, other: &Fields) -> bool {
+        matches!((self, other), (Fields::Text(left), Fields::Text(right)) if left == right)
+    }
+
     fn into_json(self) -> Bytes {
         match self {
             Fields::Text(text) => text,

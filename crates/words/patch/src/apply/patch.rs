@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use object::{Meta, Text, Value};
 
 use super::conflict::{ApplyError, Conflicts};
+use super::diff::Diff;
 use super::managers::{Entry, Fields, Managers, Operation};
 use super::set::FieldSet;
-use super::topology::{Node, Topology};
+use super::text::Glance;
+use super::topology::Topology;
 use super::update::{Lost, put_managed_fields, strip, track};
 use super::{Write, last_applied, order, versions};
 
@@ -90,95 +92,93 @@ fn attempt(
         ApplyError::Unusable(format!("failed to create typed patch object ({namespace}/{name}; {kind}): {problems}"))
     })?;
     let merged = topology.merged(root, live, config);
-    let claimed = write.reset.tracked(write.api_version, topology.claimed(root, config));
+    let claimed = || write.reset.tracked(write.api_version, topology.claimed(root, config));
+    let own_text = strip(claimed()).to_json();
 
-    let mut entries = read_all(write, managers);
-    let mut own = write.entry(Operation::Apply, Fields::Set(FieldSet::new()));
-    let previous = entries.iter().position(|owned| owned.entry.is_same_owner(&own)).map(|at| entries.remove(at));
-    own.time = previous.as_ref().and_then(|previous| previous.entry.time.clone());
+    let mut entries = managers.entries.clone();
+    let mut own = write.entry(Operation::Apply, Fields::Text(own_text.into()));
+    let previous = entries.iter().position(|entry| entry.is_same_owner(&own)).map(|at| entries.remove(at));
+    own.time = previous.as_ref().and_then(|previous| previous.time.clone());
+    let last = previous.as_ref().filter(|previous| !previous.fields.is_same_text(&own.fields));
+    let last = last.and_then(|previous| Some((previous, write.reconciled(previous)?)));
 
-    let new = match &previous {
-        Some(last) if !last.set.is_subset(&claimed) => {
-            let others = entries.iter().map(|owned| (owned.entry.api_version.clone(), &owned.set));
-            prune(write, merged, last, others.chain([(own.api_version.clone(), &claimed)]))
+    let new = match last {
+        Some((last, last_set)) if !last_set.is_subset(&claimed()) => {
+            let others = entries.iter().filter_map(|entry| Some((entry.api_version.clone(), write.reconciled(entry)?)));
+            let all = others.chain([(own.api_version.clone(), claimed())]);
+            prune(write, merged, (&last.api_version, &last_set), all)
         }
         _ => merged,
     };
 
-    let diff = write.tracked(topology.diff(root, live, &new));
-    let mut lost = Lost::new(write, live, &new, diff);
-    entries.retain(|owned| lost.diff(&owned.entry.api_version).is_some());
-    if !force {
-        let conflicting = entries.iter().filter_map(|owned| {
-            let diff = lost.diff(&owned.entry.api_version)?;
-            Some((&owned.entry, owned.set.intersection(&diff.changed)))
-        });
-        if let Some(conflicts) = Conflicts::of(conflicting.collect::<Vec<_>>()) {
-            return Err(ApplyError::Conflict(conflicts));
-        }
-    }
-    let mut left = Managers::default();
-    for mut owned in entries {
-        let Some(diff) = lost.diff(&owned.entry.api_version) else { continue };
-        let kept = owned.set.difference(&diff.changed).difference(&diff.removed);
-        if kept.is_empty() {
-            continue;
-        }
-        if kept != owned.stored {
-            owned.entry.fields = Fields::Set(kept);
-        }
-        left.entries.push(owned.entry);
-    }
     let changed = !order::equal(live, &new);
+    let diff = if changed { write.tracked(topology.diff(root, live, &new)) } else { Diff::default() };
+    let mut left = Managers { entries: settle(write, entries, Lost::new(write, live, &new, diff), force)? };
     if changed {
         own.time = Some(object::timestamp::seconds(write.now));
     }
-    own.fields = Fields::Set(strip(claimed));
     if !own.fields.is_empty() {
         left.entries.push(own);
     }
-    let mut value = if changed { new } else { live.clone() };
+    let mut value = new;
     put_managed_fields(&mut value, left.into_value());
     Ok(Applied { value, changed })
 }
 
-/// An entry with its fields read.
-struct Owned {
-    entry: Entry,
-    /// As stored.
-    stored: FieldSet,
-    /// As the schema has them now.
-    set: FieldSet,
-}
-
-fn read_all(write: &Write<'_>, managers: &Managers) -> Vec<Owned> {
-    let read = managers.entries.iter().filter_map(|entry| {
-        let stored = entry.set().ok()?;
-        let set = write.reconciled(entry)?;
-        Some(Owned { entry: entry.clone(), stored, set })
-    });
-    read.collect()
+/// The other owners after what they lose, or the conflicts when they must not lose it.
+fn settle(
+    write: &Write<'_>,
+    entries: Vec<Entry>,
+    mut lost: Lost<'_, '_>,
+    force: bool,
+) -> Result<Vec<Entry>, ApplyError> {
+    let mut kept = Vec::with_capacity(entries.len() + 1);
+    let mut conflicting = Vec::new();
+    for mut entry in entries {
+        let Some(all) = lost.in_version(&entry.api_version) else { continue };
+        let untouched = match &entry.fields {
+            Fields::Text(text) => !Glance::new(text).may_meet(all),
+            Fields::Set(_) => false,
+        };
+        if untouched {
+            kept.extend((!entry.fields.is_empty()).then_some(entry));
+            continue;
+        }
+        let Some(set) = write.reconciled(&entry) else { continue };
+        let left = set.difference(all);
+        if !force && let Some(diff) = lost.diff(&entry.api_version) {
+            conflicting.push((entry.clone(), set.intersection(&diff.changed)));
+        }
+        if left != set {
+            entry.fields = Fields::Set(left);
+        }
+        kept.extend((!entry.fields.is_empty()).then_some(entry));
+    }
+    match Conflicts::of(conflicting.iter().map(|(entry, set)| (entry, set.clone()))) {
+        Some(conflicts) => Err(ApplyError::Conflict(conflicts)),
+        None => Ok(kept),
+    }
 }
 
 /// Takes away what the manager said last time and says no more, unless somebody else owns it.
-fn prune<'e>(
+fn prune(
     write: &Write<'_>,
     merged: Value,
-    last: &Owned,
-    owned: impl Iterator<Item = (Text, &'e FieldSet)>,
+    (version, last): (&str, &FieldSet),
+    owned: impl Iterator<Item = (Text, FieldSet)>,
 ) -> Value {
-    let version = last.entry.api_version.as_str();
     let then = versions::root_in(write, version)
         .and_then(|root| Some((root, versions::converted(write, Cow::Borrowed(&merged), write.api_version, version)?)));
     let Some((root, then)) = then else { return merged };
-    let (topology, node) = (Topology { schema: root.schema }, Node::Struct(root.id));
+    let topology = Topology { schema: root.schema };
+    let node = topology.struct_of(root.id);
     let named = |set: &FieldSet| topology.with_named_fields(Some(node), set);
 
-    let pruned = topology.without(node, &then, &named(&last.set));
+    let pruned = topology.without(node, &then, &named(last));
     let mut by_version: BTreeMap<Text, FieldSet> = BTreeMap::new();
     for (version, set) in owned {
         let all = by_version.entry(version).or_default();
-        *all = all.union(set);
+        *all = all.union(&set);
     }
     // The version of the last configuration first: others may not convert without what is put back here.
     let same = by_version.remove(version);
@@ -190,7 +190,7 @@ fn prune<'e>(
 
     let everything = named(&topology.claimed(node, &then));
     let remaining = named(&topology.claimed(node, &pruned));
-    let gone = everything.difference(&remaining).intersection(&named(&last.set));
+    let gone = everything.difference(&remaining).intersection(&named(last));
     let result = topology.without(node, &then, &gone);
     match versions::converted(write, Cow::Owned(result), version, write.api_version) {
         Some(result) => result.into_owned(),
@@ -210,7 +210,8 @@ fn restored(
     let converted =
         |value: &'_ Value| versions::converted(write, Cow::Borrowed(value), version, at).map(Cow::into_owned);
     let (Some(merged), Some(there)) = (converted(merged), converted(&pruned)) else { return Err(pruned) };
-    let (topology, node) = (Topology { schema: root.schema }, Node::Struct(root.id));
+    let topology = Topology { schema: root.schema };
+    let node = topology.struct_of(root.id);
     let named = |set: &FieldSet| topology.with_named_fields(Some(node), set);
     let wanted = named(&topology.claimed(node, &there)).union(&named(managed));
     let gone = named(&topology.claimed(node, &merged)).difference(&wanted);

@@ -158,33 +158,46 @@ impl<'s> Topology<'s> {
 
     /// `set` as the schema would have it now, when fields have become atomic since it was written; `None`: as it is.
     pub(super) fn reconciled(self, node: Node<'s>, set: &FieldSet) -> Option<FieldSet> {
-        let mut differs = false;
-        let adapted = set.map(|entry| {
-            let below = match &entry.element {
-                Element::Field(name) => match node {
-                    Node::Deduced => None,
-                    _ => self.member(node, name).map(|(below, _)| below),
-                },
-                _ => matches!(node, Node::Keyed { .. } | Node::Set(_)).then(|| self.item(node)),
-            };
+        if !self.has_become_atomic(node, set) {
+            return None;
+        }
+        Some(set.map(|entry| {
             let mut adapted = entry.clone();
-            match below {
+            match self.below(node, &entry.element) {
                 Some(Node::Atomic(_)) if !entry.children.is_empty() => {
                     adapted.member = true;
                     adapted.children = FieldSet::new();
-                    differs = true;
                 }
                 Some(below) => {
                     if let Some(children) = self.reconciled(below, &entry.children) {
                         adapted.children = children;
-                        differs = true;
                     }
                 }
                 None => {}
             }
             adapted
-        });
-        differs.then_some(adapted)
+        }))
+    }
+
+    /// Whether the set has something below a field that is owned as one.
+    fn has_become_atomic(self, node: Node<'s>, set: &FieldSet) -> bool {
+        set.entries().iter().filter(|entry| !entry.children.is_empty()).any(|entry| {
+            match self.below(node, &entry.element) {
+                Some(Node::Atomic(_)) => true,
+                Some(below) => self.has_become_atomic(below, &entry.children),
+                None => false,
+            }
+        })
+    }
+
+    /// What is at `element` below `node`, where the schema says.
+    fn below(self, node: Node<'s>, element: &Element) -> Option<Node<'s>> {
+        match (element, node) {
+            (_, Node::Deduced) => None,
+            (Element::Field(name), _) => self.member(node, name).map(|(below, _)| below),
+            (_, Node::Keyed { .. } | Node::Set(_)) => Some(self.item(node)),
+            _ => None,
+        }
     }
 }
 

@@ -206,6 +206,14 @@ impl FieldSet {
         FieldSet { entries: self.entries.iter().map(&mut change).filter(|entry| !entry.is_void()).collect() }
     }
 
+    /// Changes every entry in place; those that say nothing any more go.
+    pub(super) fn change(&mut self, mut change: impl FnMut(&mut Entry)) {
+        self.entries.retain_mut(|entry| {
+            change(entry);
+            !entry.is_void()
+        });
+    }
+
     fn position(&self, element: &Element) -> Result<usize, usize> {
         self.entries.binary_search_by(|entry| entry.element.cmp(element))
     }

@@ -3,6 +3,8 @@
 //! Each element is a key (`f:name`, `k:{"name":"a"}`, `v:"x"`, `i:0`) over an object of what is below it; `.` inside
 //! marks membership of an element that has something below it.
 
+use std::cmp::Ordering;
+
 use object::{Text, Value};
 
 use super::element::Element;
@@ -21,6 +23,9 @@ impl FieldSet {
 
     /// Reads a set. Elements of a kind that is not known are dropped, as upstream drops them.
     pub fn from_json(text: &[u8]) -> Result<FieldSet, String> {
+        if let Some(set) = Cursor::read(text) {
+            return Ok(set);
+        }
         match codec::json::parse(text).map_err(|e| e.to_string())? {
             Value::Null => Ok(FieldSet::new()),
             value => read(&value, DEPTH_MAX).map(|(_, set)| set),
@@ -48,6 +53,79 @@ fn read(value: &Value, depth_left: usize) -> Result<(bool, FieldSet), String> {
     }
     set.sort();
     Ok((member || set.is_empty(), set))
+}
+
+/// Reads text as upstream writes it, in one pass. Anything else is left to the general way, which knows the errors.
+struct Cursor<'t> {
+    text: &'t [u8],
+    at: usize,
+    depth_left: usize,
+}
+
+impl<'t> Cursor<'t> {
+    fn read(text: &[u8]) -> Option<FieldSet> {
+        std::str::from_utf8(text).ok()?;
+        let mut cursor = Cursor { text, at: 0, depth_left: DEPTH_MAX };
+        let (_, set) = cursor.level()?;
+        (cursor.at == text.len()).then_some(set)
+    }
+
+    /// Whether the element itself is a member, and what is below it.
+    fn level(&mut self) -> Option<(bool, FieldSet)> {
+        self.depth_left = self.depth_left.checked_sub(1)?;
+        self.expect(b'{')?;
+        let mut set = FieldSet::new();
+        let mut member = false;
+        if self.text.get(self.at) == Some(&b'}') {
+            self.at += 1;
+            self.depth_left += 1;
+            return Some((true, set));
+        }
+        loop {
+            let key = self.key()?;
+            let (is_member, children) = self.level()?;
+            if key == b"." {
+                member = true;
+            } else {
+                set.push(element_of(key)?, is_member, children);
+            }
+            match self.text.get(self.at)? {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        self.depth_left += 1;
+        set.sort();
+        Some((member || set.is_empty(), set))
+    }
+
+    /// A key without its quotes, still escaped, and the colon behind it.
+    fn key(&mut self) -> Option<&'t [u8]> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let len = string_end(&self.text[start..])?;
+        self.at += len + 1;
+        self.expect(b':')?;
+        Some(&self.text[start..start + len])
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        let found = self.text.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found.then_some(())
+    }
+}
+
+/// The element that an escaped key names, when it is of a known kind.
+fn element_of(key: &[u8]) -> Option<Element> {
+    match key {
+        [b'f', b':', name @ ..] if name.iter().all(|byte| *byte >= 0x20 && *byte != b'\\') => {
+            Some(Element::Field(Text::from_utf8(name).ok()?))
+        }
+        _ => parse_element(&unescaped(key)?).ok()?,
+    }
 }
 
 /// The element that a key names; `None` when it is of a kind that is not known.
@@ -92,6 +170,7 @@ pub(super) struct Mark {
     below: usize,
 }
 
+const NOTHING: &FieldSet = &FieldSet::new();
 const MEMBER: &[u8] = b"\".\":{}";
 
 impl Writer {
@@ -145,10 +224,31 @@ impl Writer {
     /// Writes a whole set at this level.
     pub(super) fn set(&mut self, set: &FieldSet) {
         for entry in set.entries() {
-            let mark = self.begin(&entry.element, entry.member);
-            self.set(&entry.children);
-            self.end(mark);
+            self.entry(entry);
         }
+    }
+
+    fn entry(&mut self, entry: &super::set::Entry) {
+        let mark = self.begin(&entry.element, entry.member);
+        self.set(&entry.children);
+        self.end(mark);
+    }
+
+    /// Begins an element whose key is already escaped.
+    fn begin_escaped(&mut self, key: &[u8], member: bool) -> Mark {
+        let start = self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key);
+        self.begun(start, member)
+    }
+
+    /// Copies an element with all below it.
+    fn copy(&mut self, key: &[u8], below: &[u8]) {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(b"\":");
+        self.out.extend_from_slice(below);
     }
 
     fn comma(&mut self) -> usize {
@@ -267,6 +367,63 @@ impl<'t> Glance<'t> {
             left -= 1;
         }
         true
+    }
+}
+
+impl Glance<'_> {
+    /// The text without the paths of `lost` and with those of `won`; what neither is about is copied as it stands.
+    /// `None` when the text is not as upstream writes it, or when a field of it has become atomic.
+    pub(super) fn rewritten(self, lost: &FieldSet, won: &FieldSet) -> Option<Vec<u8>> {
+        let mut writer = Writer::new();
+        rewrite(self.text, lost, won, &mut writer)?;
+        Some(writer.finish())
+    }
+}
+
+fn rewrite(text: &[u8], lost: &FieldSet, won: &FieldSet, writer: &mut Writer) -> Option<()> {
+    let mut level = Level { text, at: 1 };
+    let mut losses = lost.entries().iter().peekable();
+    let mut wins = won.entries().iter().peekable();
+    while let Some((key, below)) = level.next() {
+        if key == b"." {
+            continue;
+        }
+        while let Some(before) = wins.next_if(|entry| order_of(&entry.element, key) == Some(Ordering::Less)) {
+            writer.entry(before);
+        }
+        while losses.next_if(|entry| order_of(&entry.element, key) == Some(Ordering::Less)).is_some() {}
+        let win = wins.next_if(|entry| order_of(&entry.element, key) == Some(Ordering::Equal));
+        let loss = losses.next_if(|entry| order_of(&entry.element, key) == Some(Ordering::Equal));
+        if win.is_none() && loss.is_none() {
+            writer.copy(key, below);
+            continue;
+        }
+        let was_member = below == b"{}" || below.starts_with(b"{\".\":");
+        let has_children = below != b"{}" && below != b"{\".\":{}}";
+        let became_atomic = [win, loss].into_iter().flatten().any(|entry| entry.member && entry.children.is_empty());
+        if has_children && became_atomic {
+            return None;
+        }
+        let member = win.is_some_and(|entry| entry.member) || (was_member && !loss.is_some_and(|entry| entry.member));
+        let mark = writer.begin_escaped(key, member);
+        let lost = loss.map_or(NOTHING, |entry| &entry.children);
+        let won = win.map_or(NOTHING, |entry| &entry.children);
+        rewrite(below, lost, won, writer)?;
+        writer.end(mark);
+    }
+    for entry in wins {
+        writer.entry(entry);
+    }
+    // The walk must have come to the closing brace, or the text is not what it should be.
+    (level.text.get(level.at..) == Some(b"}")).then_some(())
+}
+
+/// How `element` sorts against the escaped `key`.
+fn order_of(element: &Element, key: &[u8]) -> Option<Ordering> {
+    match (element, key) {
+        (Element::Field(field), [b'f', b':', name @ ..]) if !name.contains(&b'\\') => Some(field.as_bytes().cmp(name)),
+        (Element::Field(_), [b'k' | b'v' | b'i', b':', ..]) => Some(Ordering::Less),
+        _ => Some(element.cmp(&element_of(key)?)),
     }
 }
 

@@ -4,6 +4,7 @@ use object::schema::{Field, ListType, Schema, Shape, TypeId};
 use object::{Text, Value};
 
 use super::element::Element;
+use super::names::Names;
 
 /// How a value may be owned.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +14,7 @@ pub(super) enum Node<'s> {
     /// One field, although it has parts.
     Atomic(&'s Shape),
     /// Field by field.
-    Struct(TypeId),
+    Struct(Fields<'s>),
     /// Key by key; the values are of this shape.
     Map(&'s Shape),
     /// Item by item, told apart by keys.
@@ -24,6 +25,13 @@ pub(super) enum Node<'s> {
     Deduced,
 }
 
+/// The fields of a struct.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'s> {
+    id: TypeId,
+    names: Option<&'s Names<'static>>,
+}
+
 /// A schema with the questions that ownership asks of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Topology<'s> {
@@ -31,6 +39,11 @@ pub(super) struct Topology<'s> {
 }
 
 impl<'s> Topology<'s> {
+    /// The struct type `id`, field by field even when it is atomic.
+    pub(super) fn struct_of(self, id: TypeId) -> Node<'s> {
+        Node::Struct(Fields { id, names: Names::builtin(self.schema, id) })
+    }
+
     /// How a list item or map value of this shape is owned.
     pub(super) fn of_shape(self, shape: &'s Shape) -> Node<'s> {
         match shape {
@@ -41,7 +54,7 @@ impl<'s> Topology<'s> {
                 } else if self.schema.members(*id).len() == 0 {
                     Node::Deduced
                 } else {
-                    Node::Struct(*id)
+                    self.struct_of(*id)
                 }
             }
             Shape::Map(value) => Node::Map(value),
@@ -69,7 +82,13 @@ impl<'s> Topology<'s> {
     /// How the member `key` of a struct or map is owned, and whether it is a declared field. `None`: no such field.
     pub(super) fn member(self, node: Node<'s>, key: &str) -> Option<(Node<'s>, bool)> {
         match node {
-            Node::Struct(id) => self.schema.field(id, key).map(|field| (self.of_field(field), true)),
+            Node::Struct(Fields { id, names }) => {
+                let field = match names {
+                    Some(names) => names.find(key),
+                    None => self.schema.field(id, key),
+                };
+                field.map(|field| (self.of_field(field), true))
+            }
             Node::Map(value) => Some((self.of_shape(value), false)),
             Node::Deduced => Some((Node::Deduced, false)),
             _ => None,

@@ -1,7 +1,5 @@
 //! What every write that is no apply does to the owners of an object.
 
-use std::borrow::Cow;
-
 use object::{Text, Value, timestamp};
 
 use super::diff::Diff;
@@ -73,28 +71,10 @@ pub(super) fn track(write: &Write<'_>, live: &Value, new: &Value, mut managers: 
         found |= is_writer;
         let Some(touched) = lost.in_version(&entry.api_version) else { continue };
         if is_writer {
-            let foreign = touched.difference(&own);
-            let settled = match &entry.fields {
-                Fields::Text(text) => {
-                    let glance = Glance::new(text);
-                    glance.covers(&own) && !glance.may_meet(&foreign)
-                }
-                Fields::Set(_) => false,
-            };
-            if !settled {
-                let left = left_of(write, &entry, &touched).map(Cow::into_owned).unwrap_or_default();
-                entry.fields = Fields::Set(left.union(&own));
-            }
+            entry.fields = changed_fields(write, &entry, &touched.difference(&own), &own);
             entry.time.clone_from(&writer.time);
         } else {
-            let settled = match &entry.fields {
-                Fields::Text(text) => !Glance::new(text).may_meet(&touched),
-                Fields::Set(_) => false,
-            };
-            if !settled {
-                let Some(left) = left_of(write, &entry, &touched).map(Cow::into_owned) else { continue };
-                entry.fields = Fields::Set(left);
-            }
+            entry.fields = changed_fields(write, &entry, touched, &FieldSet::new());
         }
         if !entry.fields.is_empty() {
             kept.push(entry);
@@ -109,10 +89,20 @@ pub(super) fn track(write: &Write<'_>, live: &Value, new: &Value, mut managers: 
     managers
 }
 
-/// What an owner still owns; `None` when its entry cannot be read, which ends it.
-fn left_of<'e>(write: &Write<'_>, entry: &'e Entry, touched: &FieldSet) -> Option<Cow<'e, FieldSet>> {
-    let set = write.reconciled(entry)?;
-    Some(Cow::Owned(set.difference(touched)))
+/// The fields of an entry without `lost` and with `won`, which have no path in common. Entries that cannot be read are
+/// worth nothing.
+fn changed_fields(write: &Write<'_>, entry: &Entry, lost: &FieldSet, won: &FieldSet) -> Fields {
+    if let Fields::Text(text) = &entry.fields {
+        let glance = Glance::new(text);
+        if glance.covers(won) && !glance.may_meet(lost) {
+            return Fields::Text(text.clone());
+        }
+        if let Some(rewritten) = glance.rewritten(lost, won) {
+            return Fields::Text(rewritten.into());
+        }
+    }
+    let left = write.reconciled(entry).unwrap_or_default();
+    Fields::Set(left.difference(lost).union(won))
 }
 
 /// What a write takes from other owners, in the version that each of them speaks.
@@ -120,31 +110,35 @@ pub(super) struct Lost<'w, 'a> {
     write: &'w Write<'a>,
     live: &'w Value,
     new: &'w Value,
-    /// By version; `None`: the version is not served any more.
-    known: Vec<(Text, Option<Diff>)>,
+    /// By version, with all paths that change hands or go away; `None`: the version is not served any more.
+    known: Vec<(Text, Option<(Diff, FieldSet)>)>,
 }
 
 impl<'w, 'a> Lost<'w, 'a> {
     pub(super) fn new(write: &'w Write<'a>, live: &'w Value, new: &'w Value, diff: Diff) -> Lost<'w, 'a> {
-        Lost { write, live, new, known: vec![(write.api_version.into(), Some(diff))] }
+        Lost { write, live, new, known: vec![(write.api_version.into(), Some(with_all_paths(diff)))] }
     }
 
     /// The difference in `api_version`; `None` when that version is not served.
     pub(super) fn diff(&mut self, api_version: &str) -> Option<&Diff> {
+        self.in_both_forms(api_version).map(|(diff, _)| diff)
+    }
+
+    /// All paths that change hands or go away.
+    pub(super) fn in_version(&mut self, api_version: &str) -> Option<&FieldSet> {
+        self.in_both_forms(api_version).map(|(_, all)| all)
+    }
+
+    fn in_both_forms(&mut self, api_version: &str) -> Option<&(Diff, FieldSet)> {
         let at = match self.known.iter().position(|(known, _)| known == api_version) {
             Some(at) => at,
             None => {
-                let diff = self.compare_in(api_version);
+                let diff = self.compare_in(api_version).map(with_all_paths);
                 self.known.push((api_version.into(), diff));
                 self.known.len() - 1
             }
         };
         self.known[at].1.as_ref()
-    }
-
-    /// All paths that change hands or go away.
-    fn in_version(&mut self, api_version: &str) -> Option<FieldSet> {
-        self.diff(api_version).map(|diff| diff.changed.union(&diff.removed))
     }
 
     fn compare_in(&self, api_version: &str) -> Option<Diff> {
@@ -153,7 +147,7 @@ impl<'w, 'a> Lost<'w, 'a> {
         let live = versions.convert(self.live, self.write.api_version, api_version)?;
         let new = versions.convert(self.new, self.write.api_version, api_version)?;
         let topology = Topology { schema: root.schema };
-        let diff = topology.diff(Node::Struct(root.id), &live, &new);
+        let diff = topology.diff(topology.struct_of(root.id), &live, &new);
         let reset = self.write.reset;
         Some(Diff {
             changed: reset.tracked(api_version, diff.changed),
@@ -162,13 +156,18 @@ impl<'w, 'a> Lost<'w, 'a> {
     }
 }
 
+fn with_all_paths(diff: Diff) -> (Diff, FieldSet) {
+    let all = diff.changed.union(&diff.removed);
+    (diff, all)
+}
+
 impl<'a> Write<'a> {
     pub(super) fn topology(&self) -> Topology<'a> {
         Topology { schema: self.root.schema }
     }
 
     pub(super) fn node(&self) -> Node<'a> {
-        Node::Struct(self.root.id)
+        self.topology().struct_of(self.root.id)
     }
 
     /// An entry of this write's manager, as of now.
@@ -197,32 +196,29 @@ impl<'a> Write<'a> {
     pub(super) fn reconciled(&self, entry: &Entry) -> Option<FieldSet> {
         let set = entry.set().ok()?;
         let root = versions::root_in(self, &entry.api_version);
-        let adapted = root.and_then(|root| Topology { schema: root.schema }.reconciled(Node::Struct(root.id), &set));
+        let adapted = root.and_then(|root| {
+            let topology = Topology { schema: root.schema };
+            topology.reconciled(topology.struct_of(root.id), &set)
+        });
         Some(adapted.unwrap_or(set))
     }
 }
 
+/// The fields at the root that belong to the server.
+const SERVER_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
 /// Takes out the fields that belong to the server.
-pub(super) fn strip(set: FieldSet) -> FieldSet {
-    let is_server_field = |entry: &super::set::Entry, names: &[&str]| match &entry.element {
-        super::Element::Field(name) => names.contains(&name.as_str()),
-        _ => false,
-    };
-    if !set.entries().iter().any(|entry| is_server_field(entry, &["apiVersion", "kind", "metadata"])) {
-        return set;
-    }
-    set.map(|entry| {
-        let mut entry = entry.clone();
-        entry.member &= !is_server_field(&entry, &["apiVersion", "kind", "metadata"]);
-        if is_server_field(&entry, &["metadata"]) {
-            entry.children = entry.children.map(|child| {
-                let mut child = child.clone();
-                child.member &= !is_server_field(&child, &SERVER_METADATA);
-                child
-            });
+pub(super) fn strip(mut set: FieldSet) -> FieldSet {
+    set.change(|entry| {
+        if !entry.element.is_field_of(&SERVER_FIELDS) {
+            return;
         }
-        entry
-    })
+        entry.member = false;
+        if entry.element.is_field_of(&["metadata"]) {
+            entry.children.change(|child| child.member &= !child.element.is_field_of(&SERVER_METADATA));
+        }
+    });
+    set
 }
 
 fn take_managed_fields(object: &mut Value) -> Option<Vec<Value>> {

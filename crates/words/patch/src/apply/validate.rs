@@ -84,7 +84,7 @@ impl<'s> Checker<'s, '_> {
     /// What is owned as one field is still checked inside; only its items have no names.
     fn atomic(&mut self, shape: &'s Shape, value: &Value) {
         match (shape, value) {
-            (Shape::Struct(id), _) => self.value(Node::Struct(*id), value),
+            (Shape::Struct(id), _) => self.value(self.topology.struct_of(*id), value),
             (Shape::Map(inner), _) => self.value(Node::Map(inner), value),
             (Shape::List(item), Value::List(items)) => {
                 for (at, item_value) in items.iter().enumerate() {

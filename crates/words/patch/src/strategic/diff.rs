@@ -111,15 +111,16 @@ impl Differ {
                 }
                 continue;
             };
-            match (before, value) {
-                (Value::String(before), Value::String(after)) if key == PATCH => {
-                    if before != after {
-                        patch.insert(PATCH, value.clone());
-                    }
-                }
-                _ if key == PATCH => {
+            if key == PATCH {
+                if before.as_str().and(value.as_str()).is_none() {
                     return Err(PatchError::Unexpected(format!("invalid value for special key: {PATCH}")));
                 }
+                if before != value {
+                    patch.insert(PATCH, value.clone());
+                }
+                continue;
+            }
+            match (before, value) {
                 (Value::Map(before), Value::Map(after)) => self.member_map(key, (before, after), meta, &mut patch)?,
                 (Value::List(before), Value::List(after)) => {
                     self.member_list(key, (before, after), meta, &mut patch)?

@@ -32,119 +32,116 @@ fn shown(value: &Value) -> String {
     String::from_utf8(out).expect("JSON is text")
 }
 
+/// (rule, original, patch, result)
+const POD_CASES: &[(&str, &str, &str, &str)] = &[
+    (
+        "members are merged",
+        "metadata: {labels: {a: x, b: y}}",
+        "metadata: {labels: {b: z, c: w}}",
+        "metadata: {labels: {a: x, b: z, c: w}}",
+    ),
+    (
+        "null takes a member away",
+        "metadata: {labels: {a: x, b: y}}",
+        "metadata: {labels: {a: null, q: null}}",
+        "metadata: {labels: {b: y}}",
+    ),
+    ("new maps lose their nulls", "metadata: {}", "metadata: {labels: {a: null, b: y}}", "metadata: {labels: {b: y}}"),
+    (
+        "items are paired by their merge key",
+        "spec: {containers: [{name: a, image: one}, {name: b, image: two}]}",
+        "spec: {containers: [{name: b, image: three}]}",
+        "spec: {containers: [{name: a, image: one}, {name: b, image: three}]}",
+    ),
+    (
+        "unknown items are added, where the patch stands first among what nobody ordered",
+        "spec: {containers: [{name: a}]}",
+        "spec: {containers: [{name: n, image: i}]}",
+        "spec: {containers: [{name: n, image: i}, {name: a}]}",
+    ),
+    (
+        "items are deleted by directive",
+        "spec: {containers: [{name: a}, {name: b}]}",
+        "spec: {containers: [{name: a, $patch: delete}]}",
+        "spec: {containers: [{name: b}]}",
+    ),
+    (
+        "a list is replaced by directive",
+        "spec: {containers: [{name: a}, {name: b}]}",
+        "spec: {containers: [{name: c}, {$patch: replace}]}",
+        "spec: {containers: [{name: c}]}",
+    ),
+    (
+        "a map is replaced by directive",
+        "metadata: {labels: {a: x}}",
+        "metadata: {labels: {$patch: replace, b: y}}",
+        "metadata: {labels: {b: y}}",
+    ),
+    (
+        "a map is emptied by directive",
+        "metadata: {labels: {a: x}}",
+        "metadata: {labels: {$patch: delete}}",
+        "metadata: {labels: {}}",
+    ),
+    (
+        "the order of items can be set",
+        "spec: {containers: [{name: a}, {name: b}, {name: c}]}",
+        "spec: {$setElementOrder/containers: [{name: c}, {name: a}]}",
+        "spec: {containers: [{name: b}, {name: c}, {name: a}]}",
+    ),
+    (
+        "the order holds for new items",
+        "spec: {containers: [{name: a}]}",
+        "spec: {$setElementOrder/containers: [{name: a}, {name: n}], containers: [{name: n}]}",
+        "spec: {containers: [{name: a}, {name: n}]}",
+    ),
+    (
+        "scalars are merged",
+        "metadata: {finalizers: [a/x, a/y]}",
+        "metadata: {finalizers: [a/y, a/z]}",
+        "metadata: {finalizers: [a/x, a/y, a/z]}",
+    ),
+    (
+        "scalars are deleted by a parallel list",
+        "metadata: {finalizers: [a/x, a/y]}",
+        "metadata: {$deleteFromPrimitiveList/finalizers: [a/x]}",
+        "metadata: {finalizers: [a/y]}",
+    ),
+    (
+        "lists without a strategy are replaced",
+        "spec: {containers: [{name: a, args: [x, y]}]}",
+        "spec: {containers: [{name: a, args: [z]}]}",
+        "spec: {containers: [{name: a, args: [z]}]}",
+    ),
+    (
+        "members of a union go when another is set",
+        "spec: {volumes: [{name: v, emptyDir: {}}]}",
+        "spec: {volumes: [{name: v, $retainKeys: [name, hostPath], hostPath: {path: /x}}]}",
+        "spec: {volumes: [{name: v, hostPath: {path: /x}}]}",
+    ),
+    (
+        "ports are paired by containerPort alone",
+        "spec: {containers: [{name: a, ports: [{containerPort: 53, protocol: UDP}, {containerPort: 53, protocol: TCP}]}]}",
+        "spec: {containers: [{name: a, ports: [{containerPort: 53, name: dns}]}]}",
+        "spec: {containers: [{name: a, ports: [{containerPort: 53, protocol: UDP, name: dns}, {containerPort: 53, protocol: TCP}]}]}",
+    ),
+    (
+        "other types replace",
+        "spec: {containers: null}",
+        "spec: {containers: [{name: a}]}",
+        "spec: {containers: [{name: a}]}",
+    ),
+    (
+        "directives without a target leave nothing",
+        "spec: {}",
+        "spec: {containers: [{name: a, $patch: delete}]}",
+        "spec: {containers: []}",
+    ),
+];
+
 #[test]
 fn what_patches_do_to_pods() {
-    let cases = [
-        (
-            "members are merged",
-            "metadata: {labels: {a: x, b: y}}",
-            "metadata: {labels: {b: z, c: w}}",
-            "metadata: {labels: {a: x, b: z, c: w}}",
-        ),
-        (
-            "null takes a member away",
-            "metadata: {labels: {a: x, b: y}}",
-            "metadata: {labels: {a: null, q: null}}",
-            "metadata: {labels: {b: y}}",
-        ),
-        (
-            "new maps lose their nulls",
-            "metadata: {}",
-            "metadata: {labels: {a: null, b: y}}",
-            "metadata: {labels: {b: y}}",
-        ),
-        (
-            "items are paired by their merge key",
-            "spec: {containers: [{name: a, image: one}, {name: b, image: two}]}",
-            "spec: {containers: [{name: b, image: three}]}",
-            "spec: {containers: [{name: a, image: one}, {name: b, image: three}]}",
-        ),
-        (
-            "unknown items are added, where the patch stands first among what nobody ordered",
-            "spec: {containers: [{name: a}]}",
-            "spec: {containers: [{name: n, image: i}]}",
-            "spec: {containers: [{name: n, image: i}, {name: a}]}",
-        ),
-        (
-            "items are deleted by directive",
-            "spec: {containers: [{name: a}, {name: b}]}",
-            "spec: {containers: [{name: a, $patch: delete}]}",
-            "spec: {containers: [{name: b}]}",
-        ),
-        (
-            "a list is replaced by directive",
-            "spec: {containers: [{name: a}, {name: b}]}",
-            "spec: {containers: [{name: c}, {$patch: replace}]}",
-            "spec: {containers: [{name: c}]}",
-        ),
-        (
-            "a map is replaced by directive",
-            "metadata: {labels: {a: x}}",
-            "metadata: {labels: {$patch: replace, b: y}}",
-            "metadata: {labels: {b: y}}",
-        ),
-        (
-            "a map is emptied by directive",
-            "metadata: {labels: {a: x}}",
-            "metadata: {labels: {$patch: delete}}",
-            "metadata: {labels: {}}",
-        ),
-        (
-            "the order of items can be set",
-            "spec: {containers: [{name: a}, {name: b}, {name: c}]}",
-            "spec: {$setElementOrder/containers: [{name: c}, {name: a}]}",
-            "spec: {containers: [{name: b}, {name: c}, {name: a}]}",
-        ),
-        (
-            "the order holds for new items",
-            "spec: {containers: [{name: a}]}",
-            "spec: {$setElementOrder/containers: [{name: a}, {name: n}], containers: [{name: n}]}",
-            "spec: {containers: [{name: a}, {name: n}]}",
-        ),
-        (
-            "scalars are merged",
-            "metadata: {finalizers: [a/x, a/y]}",
-            "metadata: {finalizers: [a/y, a/z]}",
-            "metadata: {finalizers: [a/x, a/y, a/z]}",
-        ),
-        (
-            "scalars are deleted by a parallel list",
-            "metadata: {finalizers: [a/x, a/y]}",
-            "metadata: {$deleteFromPrimitiveList/finalizers: [a/x]}",
-            "metadata: {finalizers: [a/y]}",
-        ),
-        (
-            "lists without a strategy are replaced",
-            "spec: {containers: [{name: a, args: [x, y]}]}",
-            "spec: {containers: [{name: a, args: [z]}]}",
-            "spec: {containers: [{name: a, args: [z]}]}",
-        ),
-        (
-            "members of a union go when another is set",
-            "spec: {volumes: [{name: v, emptyDir: {}}]}",
-            "spec: {volumes: [{name: v, $retainKeys: [name, hostPath], hostPath: {path: /x}}]}",
-            "spec: {volumes: [{name: v, hostPath: {path: /x}}]}",
-        ),
-        (
-            "ports are paired by containerPort alone",
-            "spec: {containers: [{name: a, ports: [{containerPort: 53, protocol: UDP}, {containerPort: 53, protocol: TCP}]}]}",
-            "spec: {containers: [{name: a, ports: [{containerPort: 53, name: dns}]}]}",
-            "spec: {containers: [{name: a, ports: [{containerPort: 53, protocol: UDP, name: dns}, {containerPort: 53, protocol: TCP}]}]}",
-        ),
-        (
-            "other types replace",
-            "spec: {containers: null}",
-            "spec: {containers: [{name: a}]}",
-            "spec: {containers: [{name: a}]}",
-        ),
-        (
-            "directives without a target leave nothing",
-            "spec: {}",
-            "spec: {containers: [{name: a, $patch: delete}]}",
-            "spec: {containers: []}",
-        ),
-    ];
-    for (rule, original, patch, expected) in cases {
+    for (rule, original, patch, expected) in POD_CASES {
         let result = apply(tree(original), tree(patch), pod()).unwrap_or_else(|e| panic!("{rule}: {e}"));
         assert_eq!(shown(&result), shown(&tree(expected)), "{rule}");
     }

@@ -1,1 +1,3 @@
-//! Laws.
+//! Laws that hold for any objects and patches.
+
+mod laws;
