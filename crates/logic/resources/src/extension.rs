@@ -28,6 +28,8 @@ pub(crate) const DEFINITION: Promises = Promises {
 /// An APIService.
 pub(crate) const API_SERVICE: Promises = Promises {
     facts: Facts { counts_generations: false, ..FACTS },
+    // `v1.` is the name of the core group's version.
+    name: object::names::path_segment,
     default: |service| at(service, &["spec", "service"], |reference| default_to(reference, "port", 443)),
     create: create_api_service,
     check_create: crate::check::extension::api_service,

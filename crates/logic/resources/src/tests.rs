@@ -54,6 +54,7 @@ fn defaults_and_preparation_stand_any_object() {
 mod tables;
 
 mod checks;
+mod goldens;
 mod minimal;
 
 /// An object as the path of creation makes it: defaulted, prepared, canonical.

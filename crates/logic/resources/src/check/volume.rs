@@ -91,6 +91,10 @@ pub(crate) fn claim_update(context: &Context<'_>, new: &Value, old: &Value) -> V
     if bound {
         crate::tree::carry(&mut munged, old, &["spec", "resources", "requests"]);
     }
+    // A claim that names no class may be given the default one later.
+    if !before.at("storageClassName").is_set() && !bound {
+        crate::tree::carry(&mut munged, old, &["spec", "storageClassName"]);
+    }
     crate::tree::carry(&mut munged, old, &["spec", "volumeAttributesClassName"]);
     if Spot::root(&munged).at("spec").differs(&before) {
         let detail =

@@ -32,7 +32,7 @@ const OBJECTS: &[(&str, &str, &str)] = &[
     (
         "apiregistration.k8s.io/v1",
         "APIService",
-        "{metadata: {name: v1.a.b}, spec: {group: a.b, version: v1, groupPriorityMinimum: 1, versionPriority: 1}}",
+        "{metadata: {name: v1.}, spec: {version: v1, groupPriorityMinimum: 1, versionPriority: 1}}",
     ),
     ("apps/v1", "ControllerRevision", "{metadata: {name: x}, data: {a: 1}, revision: 1}"),
     ("apps/v1", "DaemonSet", "{metadata: {name: x}, spec: {selector: {matchLabels: {a: b}}, template: TEMPLATE}}"),
