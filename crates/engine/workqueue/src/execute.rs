@@ -7,8 +7,7 @@ use futures::StreamExt;
 use informer::Written;
 use kind::{GroupKind, Refusal, Resource, Stored, Verbs};
 use object::{Meta, Value};
-use plan::{Action, Guard, Key, MetaPatch, Part, Plan, Propagation, Step, Target};
-use typed::meta::OwnerReference;
+use plan::{Action, Guard, Key, Plan, Propagation, Step, Target};
 
 use crate::Recorder;
 
@@ -124,12 +123,13 @@ impl Executor {
             }
             Action::Update { object, part } => {
                 let row = row(&object.resource());
-                let tree = self.client.update_tree(&row, subresource(*part), &object.to_tree()).await?;
+                let tree =
+                    self.client.update_tree(&row, part.subresource().unwrap_or_default(), &object.to_tree()).await?;
                 Ok(Some((row, Written::object(&tree))))
             }
             Action::Patch { target, patch } => {
                 let row = row(&target.resource);
-                let patch = Patch::Merge(merge_patch(target, patch));
+                let patch = Patch::Merge(patch.to_tree(target));
                 let at = (target.namespace.as_str(), target.name.as_str(), "");
                 let patched = gone_is_done(self.client.patch_tree(&row, at, &patch).await)?;
                 Ok(patched.map(|tree| (row, Written::object(&tree))))
@@ -178,15 +178,6 @@ fn named(action: &Action) -> &str {
     }
 }
 
-fn subresource(part: Part) -> &'static str {
-    match part {
-        Part::Whole => "",
-        Part::Status => "status",
-        Part::Approval => "approval",
-        Part::Finalize => "finalize",
-    }
-}
-
 fn delete_options(target: &Target, propagation: Propagation, grace_seconds: Option<i64>) -> DeleteOptions {
     DeleteOptions {
         uid: Some(target.uid.to_string()).filter(|uid| !uid.is_empty()),
@@ -227,42 +218,4 @@ fn row(resource: &plan::Resource) -> Arc<Resource> {
 pub(crate) fn same_resource(left: &Resource, right: &Resource) -> bool {
     let group = |row: &Resource| GroupKind { group: row.group.clone(), name: row.plural.clone() };
     group(left) == group(right)
-}
-
-fn merge_patch(target: &Target, patch: &MetaPatch) -> Value {
-    let mut tree = Value::map();
-    if !target.uid.is_empty() {
-        tree.set(&["metadata", "uid"], target.uid.as_str());
-    }
-    if let Some(revision) = &target.resource_version {
-        tree.set(&["metadata", "resourceVersion"], revision.as_str());
-    }
-    if let Some(finalizers) = &patch.finalizers {
-        tree.set(&["metadata", "finalizers"], finalizers.clone());
-    }
-    if let Some(owners) = &patch.owner_references {
-        tree.set(&["metadata", "ownerReferences"], owners.iter().map(owner).collect::<Vec<Value>>());
-    }
-    for (field, changes) in [("labels", &patch.labels), ("annotations", &patch.annotations)] {
-        for (key, change) in changes {
-            tree.set(&["metadata", field, key], change.clone());
-        }
-    }
-    tree
-}
-
-fn owner(reference: &OwnerReference) -> Value {
-    let mut tree = Value::from_pairs([
-        ("apiVersion", reference.api_version.as_str()),
-        ("kind", reference.kind.as_str()),
-        ("name", reference.name.as_str()),
-        ("uid", reference.uid.as_str()),
-    ]);
-    let flags = [("controller", reference.controller), ("blockOwnerDeletion", reference.block_owner_deletion)];
-    for (key, flag) in flags {
-        if let Some(flag) = flag {
-            tree.set(&[key], flag);
-        }
-    }
-    tree
 }
