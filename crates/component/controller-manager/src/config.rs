@@ -19,6 +19,11 @@ pub struct Config {
     pub client: Client,
     /// The controllers' clients; none means that all write as the manager itself.
     pub clients: Option<Clients>,
+    /// Stands for election under this name, which no other candidate has (`<host>_<uuid>`); none means that this manager
+    /// is the only one.
+    pub candidate: Option<String>,
+    /// Measures the queues.
+    pub metrics: Option<workqueue::Metrics>,
     /// Which controllers run.
     pub selection: Selection,
     /// The cluster's pod ranges, each with the prefix length of node ranges; without any, nodes get no ranges.
@@ -47,6 +52,9 @@ pub enum StartError {
     /// A cluster range cannot be cut as wished.
     #[error("the cluster's pod ranges cannot be used: {0}")]
     Ranges(String),
+    /// The lease could not be renewed in time: another manager may lead.
+    #[error("the lead was lost")]
+    LeadLost,
     /// The server does not say what it serves.
     #[error("the API server cannot be asked what it serves")]
     Discovery(#[from] client::Error),
@@ -61,6 +69,8 @@ impl Config {
         Config {
             client,
             clients: None,
+            candidate: None,
+            metrics: None,
             selection: Selection::parse(["*"]).expect("a star names no controller"),
             cluster_ranges: Vec::new(),
             root_ca_pem: None,
@@ -82,7 +92,8 @@ impl Config {
     }
 
     fn allocator(&self) -> Result<Allocator, StartError> {
-        let ranges: Vec<(&str, u8)> = self.cluster_ranges.iter().map(|(range, prefix)| (range.as_str(), *prefix)).collect();
+        let ranges: Vec<(&str, u8)> =
+            self.cluster_ranges.iter().map(|(range, prefix)| (range.as_str(), *prefix)).collect();
         Allocator::new(&ranges).map_err(|problem| StartError::Ranges(problem.0))
     }
 

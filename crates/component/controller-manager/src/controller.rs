@@ -1,97 +1,72 @@
-//! A controller ready to run: what wakes it, what it plans, how wide it works. The rows of [`crate::table`] are made of these.
+//! What the rows of [`crate::table`] are made of: a [`workqueue::Controller`] with its own credentials.
 
-use std::sync::Arc;
-
-use client::Client;
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
-use informer::{Changed, Informer, Item};
-use jiff::Timestamp;
-use plan::{Key, Kind, Plan, Refusal};
+use client::{Client, Error};
+use informer::{Changed, Informer, Informers, Item};
+use plan::{Key, Kind, Plan};
 use workloads::wake::Change;
+use workqueue::{Ask, Asked, Controller, Metrics, Recorder};
 
-/// What a planner is told besides its key.
-#[derive(Debug)]
-pub(crate) struct Moment {
-    /// The time.
-    pub(crate) now: Timestamp,
-    /// How the last plan for the key was refused, if it was.
-    pub(crate) refusal: Option<Refusal>,
-    /// With the controller's own credentials, for planners that have a question only the server can answer.
-    pub(crate) client: Client,
-}
-
-/// Says what should happen for a key. An error is a question that found no answer: the key is tried again.
-pub(crate) type Planner =
-    Arc<dyn Fn(Key, Moment) -> BoxFuture<'static, Result<Plan, client::Error>> + Send + Sync + 'static>;
-
-/// Keys to be planned, as they are woken.
-pub(crate) type Wakes = BoxStream<'static, Vec<Key>>;
-
-/// One controller.
-pub(crate) struct Controller {
-    /// Its name in [`crate::roster`].
+/// Where a row gets everything from.
+pub(crate) struct Site<'a> {
+    /// The caches that all share.
+    pub(crate) informers: &'a Informers,
+    /// The controller's name.
     pub(crate) name: &'static str,
-    /// Keys planned at the same time.
-    pub(crate) workers: usize,
-    /// What wakes it.
-    pub(crate) wakes: Vec<Wakes>,
-    /// What it plans.
-    pub(crate) planner: Planner,
+    /// The controller's own client.
+    pub(crate) client: Client,
+    /// Says the controller's events.
+    pub(crate) recorder: Recorder,
+    /// Measures its queue.
+    pub(crate) metrics: Option<&'a Metrics>,
 }
 
-impl Controller {
+impl Site<'_> {
     /// A controller whose planner needs nothing but caches.
-    pub(crate) fn new(
-        name: &'static str,
-        plan: impl Fn(&Key, &Moment) -> Plan + Send + Sync + 'static,
-    ) -> Self {
-        let planner: Planner = Arc::new(move |key, moment| {
-            let planned = plan(&key, &moment);
-            Box::pin(std::future::ready(Ok(planned)))
-        });
-        Controller { name, workers: 1, wakes: Vec::new(), planner }
+    pub(crate) fn controller(&self, plan: impl Fn(&Key, &Ask<'_>) -> Plan + Send + Sync + 'static) -> Controller {
+        let made =
+            Controller::new(self.name, self.client.clone(), self.recorder.clone(), move |ask| plan(ask.key, ask));
+        self.measured(made).workers(1)
     }
 
     /// A controller whose planner asks the server.
-    pub(crate) fn asking<F>(name: &'static str, plan: impl Fn(Key, Moment) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn asking<F>(&self, plan: impl Fn(Asked) -> F + Send + Sync + 'static) -> Controller
     where
-        F: Future<Output = Result<Plan, client::Error>> + Send + 'static,
+        F: Future<Output = Result<Plan, Error>> + Send + 'static,
     {
-        let planner: Planner = Arc::new(move |key, moment| Box::pin(plan(key, moment)));
-        Controller { name, workers: 1, wakes: Vec::new(), planner }
+        self.measured(Controller::asking(self.name, self.client.clone(), self.recorder.clone(), plan)).workers(1)
     }
 
-    /// Plans so many keys at the same time.
-    pub(crate) fn workers(self, workers: usize) -> Self {
-        Controller { workers, ..self }
+    fn measured(&self, controller: Controller) -> Controller {
+        match self.metrics {
+            Some(metrics) => controller.measured(metrics),
+            None => controller,
+        }
     }
+}
 
+/// What rows say of most of their sources.
+pub(crate) trait Wakes: Sized {
     /// Wakes the object itself, whenever it changes.
-    pub(crate) fn on_own<T: Item>(self, informer: &Informer<T>) -> Self {
-        self.on(informer, |changed| changed.latest().map(|object| object.key()))
+    fn on_own<T: Item>(self, informer: &Informer<T>) -> Self;
+    /// Wakes keys because of changes.
+    fn on<T: Item, I: IntoIterator<Item = Key>>(
+        self,
+        informer: &Informer<T>,
+        keys: impl Fn(&Changed<T>) -> I + Send + 'static,
+    ) -> Self;
+}
+
+impl Wakes for Controller {
+    fn on_own<T: Item>(self, informer: &Informer<T>) -> Self {
+        self.wakes(informer, |changed| changed.latest().map(|object| object.key()))
     }
 
-    /// Wakes keys because of changes.
-    pub(crate) fn on<T: Item, I: IntoIterator<Item = Key>>(
+    fn on<T: Item, I: IntoIterator<Item = Key>>(
         self,
         informer: &Informer<T>,
         keys: impl Fn(&Changed<T>) -> I + Send + 'static,
     ) -> Self {
-        let start = (informer.clone(), informer.subscribe(), keys);
-        let batches = stream::unfold(start, |(informer, mut news, keys)| async move {
-            let batch = news.batch().await;
-            let woken: Vec<Key> = batch.iter().flat_map(&keys).collect();
-            (!batch.is_empty()).then_some((woken, (informer, news, keys)))
-        });
-        self.on_keys(batches.boxed())
-    }
-
-    /// Wakes keys as a stream says.
-    pub(crate) fn on_keys(mut self, keys: Wakes) -> Self {
-        self.wakes.push(keys);
-        self
+        self.wakes(informer, keys)
     }
 }
 

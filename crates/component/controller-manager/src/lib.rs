@@ -4,9 +4,7 @@
 //! |---|---|
 //! | `roster.rs` | all controllers of v1.36: names, aliases, accounts, when they run |
 //! | `table.rs`, `table/` | the built ones: what wakes each, and which planner it asks |
-//! | `controller.rs` | one of them, ready to run |
-//! | `driver.rs` | its queue: keys, workers, retries |
-//! | `executor.rs`, `events.rs`, `rows.rs` | plans carried out |
+//! | `controller.rs` | what a row is made of |
 //! | `config.rs` | settings |
 //!
 //! It holds no algorithm: the roster says which controllers there are, the planners decide, the queue executes.
@@ -17,53 +15,63 @@
 
 mod config;
 mod controller;
-mod driver;
-mod events;
-mod executor;
 pub mod roster;
-mod rows;
 mod table;
 
 use env::task::{Fate, Shutdown, Task};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use informer::Informers;
+use workqueue::{Controller, Election, Recorder};
 
 pub use config::{Clients, Config, StartError};
 pub use lifecycle::node_health::Config as NodeHealth;
 
-use crate::controller::Controller;
-use crate::events::Events;
-use crate::executor::Executor;
+use crate::controller::Site;
 
-/// Runs the selected controllers until shutdown; plans under way are finished.
+/// Runs the selected controllers until shutdown, while this manager leads if there are candidates; plans under way are
+/// finished.
 ///
 /// # Errors
-/// What is wrong with the configuration, or that the server does not answer; nothing after the start.
+/// What is wrong with the configuration, or that the server does not answer at the start, or that the lead was lost: then
+/// the process should start anew.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     config.check()?;
+    let Some(identity) = config.candidate.clone() else { return control(&config, shutdown).await };
+    let election = Election::new(config.client.clone(), "kube-system", "kube-controller-manager", identity);
+    let mut outcome = Ok(());
+    let ended = election.lead(shutdown, async |stop| outcome = control(&config, stop).await).await;
+    if ended == workqueue::Ended::Lost { Err(StartError::LeadLost) } else { outcome }
+}
+
+async fn control(config: &Config, shutdown: Shutdown) -> Result<(), StartError> {
     let informers = Informers::new(config.client.clone());
-    let mut wired: Vec<(&'static roster::Controller, Controller)> = Vec::new();
-    for row in roster::CONTROLLERS.iter().filter(|row| config.selection.runs(row, |_gate| false)) {
-        let made = if row.built { table::wire(row, &informers, &config).await? } else { Vec::new() };
-        if made.is_empty() {
-            tracing::info!(controller = row.name, built = row.built, "this controller does not run");
-        }
-        wired.extend(made.into_iter().map(|controller| (row, controller)));
-    }
+    let wired = wire(config, &informers).await?;
     tokio::select! {
         () = informers.synced() => {}
         () = shutdown.cancelled() => return Ok(()),
     }
-    let mut running: FuturesUnordered<Task<()>> = FuturesUnordered::new();
-    for (row, controller) in wired {
-        let client = config.client_of(row.account);
-        let events = Events::new(client.clone());
-        let executor = Executor { name: row.name, client, informers: informers.clone(), events };
-        let driven = driver::run(controller, executor, shutdown.clone());
-        running.push(env::task::spawn(Fate::Vital, row.name, driven));
-    }
+    let running: FuturesUnordered<Task<()>> = wired
+        .into_iter()
+        .map(|(name, controller)| env::task::spawn(Fate::Vital, name, controller.run(shutdown.clone())))
+        .collect();
     tracing::info!(controllers = running.len(), "the controllers run");
-    while running.next().await.is_some() {}
+    running.for_each(async |_ended| {}).await;
     Ok(())
+}
+
+/// Makes every selected controller that is built, and says which are not.
+async fn wire(config: &Config, informers: &Informers) -> Result<Vec<(&'static str, Controller)>, StartError> {
+    let mut wired = Vec::new();
+    for row in roster::CONTROLLERS.iter().filter(|row| config.selection.runs(row, |_gate| false)) {
+        let client = config.client_of(row.account);
+        let recorder = Recorder::start(client.clone(), row.name, "");
+        let site = Site { informers, name: row.name, client, recorder, metrics: config.metrics.as_ref() };
+        let made = if row.built { table::wire(row, &site, config).await? } else { Vec::new() };
+        if made.is_empty() {
+            tracing::info!(controller = row.name, built = row.built, "this controller does not run");
+        }
+        wired.extend(made.into_iter().map(|controller| (row.name, controller)));
+    }
+    Ok(wired)
 }

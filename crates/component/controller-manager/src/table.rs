@@ -12,41 +12,41 @@ mod workloads;
 
 use std::sync::Arc;
 
-use informer::Informers;
+use workqueue::Controller;
 
 use crate::config::Config;
-use crate::controller::Controller;
+use crate::controller::Site;
 use crate::roster;
 
 /// Makes the controller of a row: mostly one, sometimes two that work side by side. None when the configuration lacks what
 /// it needs.
 pub(crate) async fn wire(
     row: &roster::Controller,
-    informers: &Informers,
+    site: &Site<'_>,
     config: &Config,
 ) -> Result<Vec<Controller>, client::Error> {
     Ok(match row.name {
-        "garbage-collector-controller" => vec![garbage::collector(informers).await?],
-        "job-controller" => vec![workloads::jobs(informers), workloads::orphans_of_jobs(informers)],
+        "garbage-collector-controller" => vec![garbage::collector(site).await?],
+        "job-controller" => vec![workloads::jobs(site), workloads::orphans_of_jobs(site)],
         "root-ca-certificate-publisher-controller" => {
-            config.root_ca_pem.iter().map(|bundle| namespaces::root_ca(informers, bundle.clone())).collect()
+            config.root_ca_pem.iter().map(|bundle| namespaces::root_ca(site, bundle.clone())).collect()
         }
         "certificatesigningrequest-signing-controller" => {
             let signer = config.signer.iter();
-            signer.map(|signer| certificates::signing(informers, Arc::clone(signer), config.signing_validity)).collect()
+            signer.map(|signer| certificates::signing(site, Arc::clone(signer), config.signing_validity)).collect()
         }
         "node-ipam-controller" => {
             let ranges = config.node_ranges();
-            ranges.into_iter().map(|allocator| nodes::ranges(informers, allocator)).collect()
+            ranges.into_iter().map(|allocator| nodes::ranges(site, allocator)).collect()
         }
-        "node-lifecycle-controller" => vec![nodes::health(informers, config.node_health.clone())],
-        "pod-garbage-collector-controller" => vec![nodes::abandoned_pods(informers, config.ended_pods_max)],
-        name => simple(name).into_iter().map(|make| make(informers)).collect(),
+        "node-lifecycle-controller" => vec![nodes::health(site, config.node_health.clone())],
+        "pod-garbage-collector-controller" => vec![nodes::abandoned_pods(site, config.ended_pods_max)],
+        name => simple(name).into_iter().map(|make| make(site)).collect(),
     })
 }
 
 /// The controllers that need nothing but informers.
-fn simple(name: &str) -> Option<fn(&Informers) -> Controller> {
+fn simple(name: &str) -> Option<fn(&Site<'_>) -> Controller> {
     Some(match name {
         "bootstrap-signer-controller" => tokens::signer,
         "certificatesigningrequest-approving-controller" => certificates::approval,

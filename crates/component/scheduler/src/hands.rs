@@ -11,12 +11,16 @@ use informer::Informers;
 use jiff::Timestamp;
 use scheduling::{Input, Output};
 use tokio::sync::Semaphore;
+use typed::api::core::v1::ObjectReference;
+use workqueue::{Recorder, Spoken};
 
-use crate::events::Events;
 use crate::writes::Pen;
 
 /// Writes under way at most; more wait for their turn.
 const WRITES_AT_ONCE_MAX: usize = 64;
+
+/// Who says the scheduler's events.
+const SPEAKER: &str = "default-scheduler";
 
 /// One output done: for which pod, and what the mind must know of it.
 type Done = (String, Option<Input>);
@@ -24,7 +28,7 @@ type Done = (String, Option<Input>);
 /// The executors.
 pub(crate) struct Hands {
     pen: Arc<Pen>,
-    events: Events,
+    recorder: Recorder,
     places: Arc<Semaphore>,
     /// Pods with a write under way, and what is to be done for them afterwards.
     busy: HashMap<String, VecDeque<(Output, Timestamp)>>,
@@ -34,7 +38,7 @@ pub(crate) struct Hands {
 impl Hands {
     pub(crate) fn new(client: Client, informers: &Informers) -> Self {
         Hands {
-            events: Events::new(client.clone()),
+            recorder: Recorder::start(client.clone(), SPEAKER, ""),
             pen: Arc::new(Pen::new(client, informers)),
             places: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)),
             busy: HashMap::new(),
@@ -47,7 +51,7 @@ impl Hands {
         let uid = match &output {
             Output::Bind { pod, .. } | Output::Refuse { pod, .. } | Output::Unnominate { pod } => pod.uid.clone(),
             Output::Evict { victim, .. } => victim.uid.clone(),
-            Output::Event { .. } => return self.events.record(output),
+            Output::Event { .. } => return self.say(output),
         };
         if let Some(waiting) = self.busy.get_mut(&uid) {
             waiting.push_back((output, decided_at));
@@ -55,6 +59,20 @@ impl Hands {
         }
         self.busy.insert(uid.clone(), VecDeque::new());
         self.start(uid, output, decided_at);
+    }
+
+    fn say(&self, event: Output) {
+        let Output::Event { regarding, warning, reason, note, .. } = event else { return };
+        let regarding = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            namespace: Some(regarding.namespace),
+            name: Some(regarding.name),
+            uid: Some(regarding.uid),
+            ..ObjectReference::default()
+        };
+        let event_type = if warning { "Warning" } else { "Normal" };
+        self.recorder.speak(Spoken { regarding, event_type, reason: reason.to_owned(), message: note });
     }
 
     fn start(&mut self, uid: String, output: Output, decided_at: Timestamp) {

@@ -14,7 +14,6 @@
 //! - One task owns the mind. Changes go in before the next decision is made, and a decision never waits for a write.
 //! - Each write names the pod by uid: a new pod of an old name is never touched.
 
-mod events;
 mod eyes;
 mod hands;
 mod volumes;
@@ -29,6 +28,7 @@ use informer::Informers;
 use jiff::Timestamp;
 use scheduling::config::Problem;
 use scheduling::{Input, Output};
+use workqueue::{Election, Ended};
 
 use crate::eyes::Eyes;
 use crate::hands::Hands;
@@ -45,6 +45,16 @@ pub struct Config {
     pub client: Client,
     /// Profiles, plugins, waits.
     pub scheduling: scheduling::Config,
+    /// Stands for election under this name, which no other candidate has (`<host>_<uuid>`); none means that this scheduler
+    /// is the only one.
+    pub candidate: Option<String>,
+}
+
+impl Config {
+    /// The only scheduler, with upstream's default profile.
+    pub fn new(client: Client) -> Self {
+        Config { client, scheduling: scheduling::Config::default(), candidate: None }
+    }
 }
 
 /// Why a scheduler does not start.
@@ -53,28 +63,43 @@ pub enum StartError {
     /// What is wrong with the configuration.
     #[error("the scheduler's configuration is not valid: {0:?}")]
     Config(Vec<Problem>),
+    /// The lease could not be renewed in time: another scheduler may lead.
+    #[error("the lead was lost")]
+    LeadLost,
 }
 
-/// Schedules pods until shutdown. Writes under way are finished then.
+/// Schedules pods until shutdown, while this scheduler leads if there are candidates. Writes under way are finished then.
 ///
 /// # Errors
-/// What is wrong with the configuration; nothing afterwards.
+/// What is wrong with the configuration, or that the lead was lost: then the process should start anew.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     let mind = scheduling::Scheduler::new(&config.scheduling, env::rand::u64()).map_err(StartError::Config)?;
-    let informers = Informers::new(config.client.clone());
+    let client = config.client;
+    let Some(identity) = config.candidate else {
+        schedule(client, mind, shutdown).await;
+        return Ok(());
+    };
+    let election = Election::new(client.clone(), "kube-system", "kube-scheduler", identity);
+    match election.lead(shutdown, |stop| schedule(client, mind, stop)).await {
+        Ended::Lost => Err(StartError::LeadLost),
+        Ended::Shutdown | Ended::WorkDone => Ok(()),
+    }
+}
+
+async fn schedule(client: Client, mind: scheduling::Scheduler, shutdown: Shutdown) {
+    let informers = Informers::new(client.clone());
     let eyes = Eyes::open(&informers);
-    let hands = Hands::new(config.client, &informers);
+    let hands = Hands::new(client, &informers);
     let mut driver = Driver { mind, eyes, hands };
     tokio::select! {
         () = informers.synced() => {}
-        () = shutdown.cancelled() => return Ok(()),
+        () = shutdown.cancelled() => return,
     }
     tracing::info!("the scheduler has seen the cluster and begins to decide");
     while !shutdown.is_cancelled() {
         driver.turn(&shutdown).await;
     }
     driver.hands.finish().await;
-    Ok(())
 }
 
 /// The mind between eyes and hands.

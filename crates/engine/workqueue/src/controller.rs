@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::Client;
+use client::{Client, Error};
 use env::task::{Fate, Owned, Shutdown};
 use futures::future::BoxFuture;
-use informer::{Changed, Informer, Item, Witness, Written};
+use futures::{Stream, StreamExt as _};
+use informer::{Changed, Informer, Informers, Item, Witness, Written};
 use jiff::Timestamp;
 use kind::Resource;
 use parking_lot::Mutex;
@@ -35,17 +36,38 @@ pub struct Ask<'a> {
     pub refusal: Option<&'a plan::Refusal>,
 }
 
-type Plans = dyn Fn(&Ask<'_>) -> Plan + Send + Sync;
+/// What a planner is asked that has questions of its own for the server.
+#[derive(Debug)]
+pub struct Asked {
+    /// The key to plan.
+    pub key: Key,
+    /// The moment of asking.
+    pub now: Timestamp,
+    /// How the last plan for this key was refused, if it was.
+    pub refusal: Option<plan::Refusal>,
+    /// The controller's client.
+    pub client: Client,
+}
+
+type Pure = dyn Fn(&Ask<'_>) -> Plan + Send + Sync;
+type Asking = dyn Fn(Asked) -> BoxFuture<'static, Result<Plan, Error>> + Send + Sync;
+
+/// Planners, of two sorts.
+enum Plans {
+    Pure(Box<Pure>),
+    Asking(Client, Box<Asking>),
+}
 type Wake = Box<dyn FnOnce(Queue) -> BoxFuture<'static, ()> + Send>;
 
 /// A controller, being put together and then run.
 pub struct Controller {
     name: &'static str,
-    plans: Arc<Plans>,
+    plans: Plans,
     executor: Executor,
     workers: u32,
     limits: Limits,
     metrics: Option<Metrics>,
+    informers: Option<Informers>,
     witnesses: Vec<Arc<dyn Witness>>,
     wakes: Vec<Wake>,
 }
@@ -66,9 +88,29 @@ impl Controller {
         recorder: Recorder,
         plans: impl Fn(&Ask<'_>) -> Plan + Send + Sync + 'static,
     ) -> Self {
+        Self::with(name, client, recorder, Plans::Pure(Box::new(plans)))
+    }
+
+    /// A controller whose planner asks the server, besides its caches, before it plans. An error is a question without
+    /// an answer: the key is tried again.
+    pub fn asking<F>(
+        name: &'static str,
+        client: Client,
+        recorder: Recorder,
+        plans: impl Fn(Asked) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Plan, Error>> + Send + 'static,
+    {
+        let plans = Plans::Asking(client.clone(), Box::new(move |asked| Box::pin(plans(asked))));
+        Self::with(name, client, recorder, plans)
+    }
+
+    fn with(name: &'static str, client: Client, recorder: Recorder, plans: Plans) -> Self {
         Controller {
             name,
-            plans: Arc::new(plans),
+            plans,
+            informers: None,
             executor: Executor::new(client, recorder),
             workers: 5,
             limits: Limits::default(),
@@ -95,6 +137,22 @@ impl Controller {
             })
         }));
         self.reads(informer)
+    }
+
+    /// Wakes the keys that a stream names, for controllers whose informers come and go. The planner is not asked again
+    /// before every informer of `informers`, as they are then, has seen what it wrote.
+    pub fn wakes_by(mut self, informers: &Informers, keys: impl Stream<Item = Vec<Key>> + Send + 'static) -> Self {
+        self.wakes.push(Box::new(move |queue| {
+            Box::pin(async move {
+                let mut keys = std::pin::pin!(keys);
+                while let Some(woken) = keys.next().await {
+                    queue.add_all(woken);
+                }
+            })
+        }));
+        self.informers = Some(informers.clone());
+        self.witnesses.extend(informers.witnesses());
+        self
     }
 
     /// Says that the planner reads a cache whose changes wake nobody.
@@ -134,6 +192,7 @@ impl Controller {
             name: self.name,
             plans: self.plans,
             executor: self.executor,
+            informers: self.informers,
             witnesses: self.witnesses,
             refusals: Mutex::default(),
             queue: queue.clone(),
@@ -153,8 +212,9 @@ impl Controller {
 
 struct Driver {
     name: &'static str,
-    plans: Arc<Plans>,
+    plans: Plans,
     executor: Executor,
+    informers: Option<Informers>,
     witnesses: Vec<Arc<dyn Witness>>,
     /// How the last plan of a key was refused; keys that succeed are not here.
     refusals: Mutex<HashMap<Key, plan::Refusal>>,
@@ -185,7 +245,14 @@ impl Driver {
     /// Plans a key and executes the plan; says what it wrote.
     async fn reconcile(&self, key: &Key) -> Vec<(Arc<Resource>, Written)> {
         let refusal = self.refusals.lock().get(key).cloned();
-        let plan = (self.plans)(&Ask { key, now: env::time::now(), refusal: refusal.as_ref() });
+        let plan = match self.plan(key, refusal).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                let wait_ms = self.queue.retry(key.clone()).as_millis();
+                tracing::warn!(controller = self.name, %key, %error, wait_ms, "a question has no answer");
+                return Vec::new();
+            }
+        };
         let requeue_at = plan.requeue_at;
         let executed = self.executor.execute(plan).await;
         match executed.refused {
@@ -211,12 +278,26 @@ impl Driver {
         executed.written
     }
 
+    async fn plan(&self, key: &Key, refusal: Option<plan::Refusal>) -> Result<Plan, Error> {
+        let now = env::time::now();
+        match &self.plans {
+            Plans::Pure(plans) => Ok(plans(&Ask { key, now, refusal: refusal.as_ref() })),
+            Plans::Asking(client, plans) => {
+                plans(Asked { key: key.clone(), now, refusal, client: client.clone() }).await
+            }
+        }
+    }
+
     /// Waits until the caches hold what was written.
     async fn wait_for(&self, written: Vec<(Arc<Resource>, Written)>) {
+        if written.is_empty() {
+            return;
+        }
+        let those_now = self.informers.as_ref().map(Informers::witnesses);
+        let witnesses = those_now.as_ref().unwrap_or(&self.witnesses);
         let seen = async {
             for (row, write) in written {
-                let witness = self
-                    .witnesses
+                let witness = witnesses
                     .iter()
                     .find(|witness| same_resource(witness.resource(), &row) && witness.sees(&write.key.namespace));
                 if let Some(witness) = witness {

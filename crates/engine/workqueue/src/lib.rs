@@ -23,7 +23,7 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 
-pub use controller::{Ask, Controller};
+pub use controller::{Ask, Asked, Controller};
 pub use election::{Election, Ended, Timing};
 pub use execute::{Executed, Executor};
 pub use metrics::Metrics;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use client::{Client, Error};
-use informer::Informers;
+
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::certificates::{self, Facts, Permission, Signing};
 use object::Value;
@@ -13,8 +13,9 @@ use typed::ByteString;
 use typed::Kind as _;
 use typed::api::authorization::v1::SubjectAccessReview;
 use typed::api::certificates::v1::CertificateSigningRequest;
+use workqueue::Controller;
 
-use crate::controller::Controller;
+use crate::controller::{Site, Wakes as _};
 
 /// What stands in a request; none if it is no request.
 fn facts(request: &CertificateSigningRequest) -> Option<(csr::Request, Facts)> {
@@ -30,24 +31,24 @@ fn facts(request: &CertificateSigningRequest) -> Option<(csr::Request, Facts)> {
     Some((parsed, facts))
 }
 
-pub(super) fn approval(informers: &Informers) -> Controller {
-    let requests = informers.of::<CertificateSigningRequest>();
+pub(super) fn approval(site: &Site<'_>) -> Controller {
+    let requests = site.informers.of::<CertificateSigningRequest>();
     let own = requests.clone();
-    Controller::asking("certificatesigningrequest-approving-controller", move |key, moment| {
+    site.asking(move |asked| {
         let requests = requests.clone();
         async move {
-            let request = requests.get("", &key.name);
+            let request = requests.get("", &asked.key.name);
             let Some((request, (_, facts))) = request.and_then(|one| facts(&one).map(|facts| (one, facts))) else {
                 return Ok(Plan::nothing());
             };
             let mut held = Vec::new();
             for permission in certificates::approvals(&request, &facts) {
-                if is_allowed(&moment.client, &request, permission).await? {
+                if is_allowed(&asked.client, &request, permission).await? {
                     held.push(permission);
                 }
             }
             let holds = |permission| held.contains(&permission);
-            Ok(certificates::plan_approval(&key, &*requests, &facts, &holds, moment.now))
+            Ok(certificates::plan_approval(&asked.key, &*requests, &facts, &holds, asked.now))
         }
     })
     .on_own(&own)
@@ -81,10 +82,10 @@ async fn is_allowed(
     Ok(answer.at(&["status", "allowed"]).and_then(Value::as_bool).unwrap_or(false))
 }
 
-pub(super) fn signing(informers: &Informers, authority: Arc<Authority>, validity: SignedDuration) -> Controller {
-    let requests = informers.of::<CertificateSigningRequest>();
+pub(super) fn signing(site: &Site<'_>, authority: Arc<Authority>, validity: SignedDuration) -> Controller {
+    let requests = site.informers.of::<CertificateSigningRequest>();
     let own = requests.clone();
-    Controller::new("certificatesigningrequest-signing-controller", move |key, moment| {
+    site.controller(move |key, moment| {
         let request = requests.get("", &key.name);
         let Some(request) = request else { return Plan::nothing() };
         let Some((parsed, facts)) = facts(&request) else { return Plan::nothing() };
@@ -125,10 +126,10 @@ fn sign(
     }
 }
 
-pub(super) fn cleanup(informers: &Informers) -> Controller {
-    let requests = informers.of::<CertificateSigningRequest>();
+pub(super) fn cleanup(site: &Site<'_>) -> Controller {
+    let requests = site.informers.of::<CertificateSigningRequest>();
     let own = requests.clone();
-    Controller::new("certificatesigningrequest-cleaner-controller", move |key, moment| {
+    site.controller(move |key, moment| {
         let issued = requests.get("", &key.name).and_then(|request| request.status.clone()?.certificate);
         let chain = issued.and_then(|bytes| Certificate::all_from_pem(&bytes.0).ok()).unwrap_or_default();
         let ends = chain.first().map(|certificate| certificate.not_after);

@@ -15,8 +15,12 @@ use plan::Key;
 use typed::apiextensions::CustomResourceDefinition;
 use typed::apiregistration::APIService;
 use typed::meta::{ObjectMeta, OwnerReference, Time};
+use workqueue::Controller;
 
-use crate::controller::{Controller, Wakes};
+use crate::controller::Site;
+
+/// Keys to be planned, as they are woken.
+type Keys = BoxStream<'static, Vec<Key>>;
 
 /// What an owner reference's `apiVersion` and `kind` mean.
 type Names = BTreeMap<(String, String), plan::Resource>;
@@ -31,19 +35,20 @@ struct Garbage {
 struct Senses {
     garbage: Arc<Garbage>,
     informers: Informers,
-    followed: BTreeSet<plan::Resource>,
-    news: SelectAll<Wakes>,
+    followed: BTreeMap<plan::Resource, Arc<Resource>>,
+    news: SelectAll<Keys>,
     /// Something is served that was not before, or the reverse.
     served: SelectAll<BoxStream<'static, ()>>,
 }
 
 /// Starts to follow everything that can be deleted.
-pub(super) async fn collector(informers: &Informers) -> Result<Controller, Error> {
+pub(super) async fn collector(site: &Site<'_>) -> Result<Controller, Error> {
+    let informers = site.informers;
     let garbage = Arc::new(Garbage { graph: Mutex::new(Graph::default()), names: RwLock::default() });
     let mut senses = Senses {
         garbage: Arc::clone(&garbage),
         informers: informers.clone(),
-        followed: BTreeSet::new(),
+        followed: BTreeMap::new(),
         news: SelectAll::new(),
         served: SelectAll::new(),
     };
@@ -53,12 +58,12 @@ pub(super) async fn collector(informers: &Informers) -> Result<Controller, Error
         let keys = senses.next().await;
         Some((keys, senses))
     });
-    let controller = Controller::new("garbage-collector-controller", move |key, _moment| {
+    let controller = site.controller(move |key, _moment| {
         let names = garbage.names.read();
         let resolve = |version: &str, kind: &str| names.get(&(version.to_owned(), kind.to_owned())).cloned();
         garbage.graph.lock().plan(&key.name, &resolve)
     });
-    Ok(controller.workers(20).on_keys(wakes.boxed()))
+    Ok(controller.workers(20).wakes_by(informers, wakes))
 }
 
 /// Changes of what is served: definitions of custom resources, and aggregated APIs.
@@ -100,20 +105,22 @@ impl Senses {
         let served: BTreeSet<plan::Resource> = wanted.iter().map(|row| plan::Resource::from(*row)).collect();
         for row in wanted {
             let resource = plan::Resource::from(row);
-            if self.followed.insert(resource.clone()) {
-                self.follow(row, resource);
+            if !self.followed.contains_key(&resource) {
+                let row = Arc::new(row.clone());
+                self.followed.insert(resource.clone(), Arc::clone(&row));
+                self.follow(&row, resource);
             }
         }
-        let gone: Vec<plan::Resource> = self.followed.difference(&served).cloned().collect();
-        for resource in gone.iter().filter(|_| found.incomplete.is_empty()) {
-            self.followed.remove(resource);
-            self.informers.forget(&crate::rows::row(resource));
+        // What could not be asked is missing, not gone.
+        if found.incomplete.is_empty() {
+            let gone = self.followed.extract_if(.., |resource, _| !served.contains(resource));
+            gone.for_each(|(_, row)| self.informers.forget(&row));
         }
         Ok(())
     }
 
-    fn follow(&mut self, row: &Resource, resource: plan::Resource) {
-        let informer = self.informers.metadata_of(&Arc::new(row.clone()));
+    fn follow(&mut self, row: &Arc<Resource>, resource: plan::Resource) {
+        let informer = self.informers.metadata_of(row);
         let news = informer.subscribe();
         let start = (informer, news, Arc::clone(&self.garbage), resource);
         let keys = stream::unfold(start, |(informer, mut news, garbage, resource)| async move {

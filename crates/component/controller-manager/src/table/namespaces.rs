@@ -7,7 +7,7 @@ use client::{Client, Depth, Error, ListOptions};
 use compact_str::CompactString;
 use futures::stream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use informer::{Informers, Scope};
+use informer::Scope;
 use kind::{Resource, Verb};
 use lifecycle::namespace::{self, Contents, Remaining};
 use lifecycle::nursery;
@@ -15,55 +15,54 @@ use object::Meta;
 use parking_lot::Mutex;
 use plan::{Key, meta};
 use typed::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use workqueue::Controller;
 
-use crate::controller::{Controller, Moment};
+use crate::controller::{Site, Wakes as _};
 
 /// Resources of a namespace that are counted at the same time.
 const COUNTS_AT_ONCE_MAX: usize = 16;
 /// Words of failures that are kept for namespaces under deletion.
 const FAILURES_MAX: usize = 10_000;
 
-pub(super) fn accounts(informers: &Informers) -> Controller {
-    let (namespaces, accounts) = (informers.of::<Namespace>(), informers.of::<ServiceAccount>());
+pub(super) fn accounts(site: &Site<'_>) -> Controller {
+    let (namespaces, accounts) = (site.informers.of::<Namespace>(), site.informers.of::<ServiceAccount>());
     let (own, by_account) = (namespaces.clone(), accounts.clone());
-    Controller::new("serviceaccount-controller", move |key, _moment| {
-        nursery::plan_service_account(key, &*namespaces, &*accounts)
-    })
-    .on_own(&own)
-    .on(&by_account, |changed| {
-        let gone = changed.old.as_ref().filter(|_| changed.new.is_none());
-        gone.map(|account| Key::cluster(meta::namespace(&account.metadata)))
-    })
+    site.controller(move |key, _moment| nursery::plan_service_account(key, &*namespaces, &*accounts)).on_own(&own).on(
+        &by_account,
+        |changed| {
+            let gone = changed.old.as_ref().filter(|_| changed.new.is_none());
+            gone.map(|account| Key::cluster(meta::namespace(&account.metadata)))
+        },
+    )
 }
 
-pub(super) fn root_ca(informers: &Informers, bundle: String) -> Controller {
-    let namespaces = informers.of::<Namespace>();
-    let maps = informers.scoped::<ConfigMap>(Scope::fields("metadata.name=kube-root-ca.crt"));
+pub(super) fn root_ca(site: &Site<'_>, bundle: String) -> Controller {
+    let namespaces = site.informers.of::<Namespace>();
+    let maps = site.informers.scoped::<ConfigMap>(Scope::fields("metadata.name=kube-root-ca.crt"));
     let (own, by_map) = (namespaces.clone(), maps.clone());
-    Controller::new("root-ca-certificate-publisher-controller", move |key, _moment| {
-        nursery::plan_root_ca(key, &*namespaces, &*maps, &bundle)
-    })
-    .on_own(&own)
-    .on(&by_map, |changed| changed.latest().map(|map| Key::cluster(meta::namespace(&map.metadata))))
+    site.controller(move |key, _moment| nursery::plan_root_ca(key, &*namespaces, &*maps, &bundle))
+        .on_own(&own)
+        .on(&by_map, |changed| changed.latest().map(|map| Key::cluster(meta::namespace(&map.metadata))))
 }
 
 /// The words of refused deletions, by namespace.
 type Failures = Arc<Mutex<HashMap<CompactString, Vec<String>>>>;
 
-pub(super) fn ends(informers: &Informers) -> Controller {
-    let namespaces = informers.of::<Namespace>();
+pub(super) fn ends(site: &Site<'_>) -> Controller {
+    let namespaces = site.informers.of::<Namespace>();
     let own = namespaces.clone();
     let failures: Failures = Arc::default();
-    Controller::asking("namespace-controller", move |key, moment| {
+    site.asking(move |asked| {
         let (namespaces, failures) = (namespaces.clone(), Arc::clone(&failures));
         async move {
-            remember(&failures, &key, &moment);
+            let (key, now) = (asked.key, asked.now);
+            remember(&failures, &key, asked.refusal);
             let Some(namespace) = namespaces.get("", &key.name) else { return Ok(plan::Plan::nothing()) };
             if !meta::is_deleting(&namespace.metadata) {
                 return Ok(plan::Plan::nothing());
             }
-            let seen = Seen::look(&moment.client, &key.name, failures).await?;
-            Ok(namespace::plan(&key, &*namespaces, &seen, moment.now))
+            let seen = Seen::look(&asked.client, &key.name, failures).await?;
+            Ok(namespace::plan(&key, &*namespaces, &seen, now))
         }
     })
     .workers(10)
@@ -73,11 +72,11 @@ pub(super) fn ends(informers: &Informers) -> Controller {
     })
 }
 
-fn remember(failures: &Failures, key: &Key, moment: &Moment) {
+fn remember(failures: &Failures, key: &Key, refusal: Option<plan::Refusal>) {
     let mut failures = failures.lock();
-    match &moment.refusal {
+    match refusal {
         Some(refusal) if failures.len() < FAILURES_MAX => {
-            failures.insert(key.name.clone(), vec![refusal.message.clone()]);
+            failures.insert(key.name.clone(), vec![refusal.message]);
         }
         _ => drop(failures.remove(&key.name)),
     }

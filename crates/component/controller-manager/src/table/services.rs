@@ -1,22 +1,23 @@
 //! Services: where their traffic goes.
 
 use endpoints::{legacy, mirror, services_to_wake, slices};
-use informer::{Changed, Informers};
+use informer::Changed;
 use plan::{Key, meta};
 use typed::api::core::v1::{Endpoints, Node, Pod, Service};
 use typed::api::discovery::v1::EndpointSlice;
+use workqueue::Controller;
 
-use crate::controller::Controller;
+use crate::controller::{Site, Wakes as _};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-pub(super) fn slices(informers: &Informers) -> Controller {
-    let (services, pods) = (informers.of::<Service>(), informers.of::<Pod>());
-    let (nodes, all) = (informers.of::<Node>(), informers.of::<EndpointSlice>());
+pub(super) fn slices(site: &Site<'_>) -> Controller {
+    let (services, pods) = (site.informers.of::<Service>(), site.informers.of::<Pod>());
+    let (nodes, all) = (site.informers.of::<Node>(), site.informers.of::<EndpointSlice>());
     let (own, of_pod, of_node) = (services.clone(), services.clone(), services.clone());
     let (by_pod, by_slice, by_node) = (pods.clone(), all.clone(), nodes.clone());
-    Controller::new("endpointslice-controller", move |key, _moment| {
+    site.controller(move |key, _moment| {
         let world = slices::World { services: &*services, pods: &*pods, nodes: &*nodes, slices: &*all };
         slices::plan(key, &world)
     })
@@ -32,10 +33,11 @@ pub(super) fn slices(informers: &Informers) -> Controller {
     })
 }
 
-pub(super) fn endpoints(informers: &Informers) -> Controller {
-    let (services, pods, all) = (informers.of::<Service>(), informers.of::<Pod>(), informers.of::<Endpoints>());
+pub(super) fn endpoints(site: &Site<'_>) -> Controller {
+    let (services, pods, all) =
+        (site.informers.of::<Service>(), site.informers.of::<Pod>(), site.informers.of::<Endpoints>());
     let (own, of_pod, by_pod, by_name) = (services.clone(), services.clone(), pods.clone(), all.clone());
-    Controller::new("endpoints-controller", move |key, _moment| {
+    site.controller(move |key, _moment| {
         legacy::plan(key, &legacy::World { services: &*services, pods: &*pods, endpoints: &*all })
     })
     .workers(5)
@@ -44,11 +46,11 @@ pub(super) fn endpoints(informers: &Informers) -> Controller {
     .on(&by_pod, move |changed| services_to_wake(changed.old.as_deref(), changed.new.as_deref(), &*of_pod))
 }
 
-pub(super) fn mirrored_slices(informers: &Informers) -> Controller {
-    let (services, all) = (informers.of::<Service>(), informers.of::<EndpointSlice>());
-    let endpoints = informers.of::<Endpoints>();
+pub(super) fn mirrored_slices(site: &Site<'_>) -> Controller {
+    let (services, all) = (site.informers.of::<Service>(), site.informers.of::<EndpointSlice>());
+    let endpoints = site.informers.of::<Endpoints>();
     let (own, by_service, by_slice) = (endpoints.clone(), services.clone(), all.clone());
-    Controller::new("endpointslice-mirroring-controller", move |key, _moment| {
+    site.controller(move |key, _moment| {
         mirror::plan(key, &mirror::World { services: &*services, endpoints: &*endpoints, slices: &*all })
     })
     .workers(5)

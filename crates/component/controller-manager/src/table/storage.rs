@@ -1,28 +1,27 @@
 //! Volumes: what is in use stays, and ephemeral claims come with their pods.
 
-use informer::Informers;
 use lifecycle::{ephemeral, protection};
 use plan::{Key, controller_key, meta};
 use typed::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use workqueue::Controller;
 
-use crate::controller::Controller;
+use crate::controller::{Site, Wakes as _};
 
-pub(super) fn claim_protection(informers: &Informers) -> Controller {
-    let (claims, pods) = (informers.of::<PersistentVolumeClaim>(), informers.of::<Pod>());
+pub(super) fn claim_protection(site: &Site<'_>) -> Controller {
+    let (claims, pods) = (site.informers.of::<PersistentVolumeClaim>(), site.informers.of::<Pod>());
     let (own, by_pod) = (claims.clone(), pods.clone());
-    Controller::new("persistentvolumeclaim-protection-controller", move |key, _moment| {
-        protection::plan_claim(key, &*claims, &*pods)
-    })
-    .on_own(&own)
-    .on(&by_pod, |changed| {
-        // A claim may be let go when a pod that used it has ended or is gone.
-        let ended = |pod: &Pod| {
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            matches!(phase, Some("Succeeded" | "Failed"))
-        };
-        let over = changed.new.as_deref().is_none_or(ended);
-        changed.latest().filter(|_| over).map(|pod| claims_of(pod)).unwrap_or_default()
-    })
+    site.controller(move |key, _moment| protection::plan_claim(key, &*claims, &*pods)).on_own(&own).on(
+        &by_pod,
+        |changed| {
+            // A claim may be let go when a pod that used it has ended or is gone.
+            let ended = |pod: &Pod| {
+                let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                matches!(phase, Some("Succeeded" | "Failed"))
+            };
+            let over = changed.new.as_deref().is_none_or(ended);
+            changed.latest().filter(|_| over).map(|pod| claims_of(pod)).unwrap_or_default()
+        },
+    )
 }
 
 fn claims_of(pod: &Pod) -> Vec<Key> {
@@ -36,23 +35,22 @@ fn claims_of(pod: &Pod) -> Vec<Key> {
     names.map(|name| Key::new(namespace, &name)).collect()
 }
 
-pub(super) fn volume_protection(informers: &Informers) -> Controller {
-    let volumes = informers.of::<PersistentVolume>();
+pub(super) fn volume_protection(site: &Site<'_>) -> Controller {
+    let volumes = site.informers.of::<PersistentVolume>();
     let own = volumes.clone();
-    Controller::new("persistentvolume-protection-controller", move |key, _moment| {
-        protection::plan_volume(key, &*volumes)
-    })
-    .on_own(&own)
+    site.controller(move |key, _moment| protection::plan_volume(key, &*volumes)).on_own(&own)
 }
 
-pub(super) fn ephemeral_claims(informers: &Informers) -> Controller {
-    let (claims, pods) = (informers.of::<PersistentVolumeClaim>(), informers.of::<Pod>());
+pub(super) fn ephemeral_claims(site: &Site<'_>) -> Controller {
+    let (claims, pods) = (site.informers.of::<PersistentVolumeClaim>(), site.informers.of::<Pod>());
     let (own, by_claim) = (pods.clone(), claims.clone());
-    Controller::new("ephemeral-volume-controller", move |key, _moment| ephemeral::plan(key, &*pods, &*claims))
+    site.controller(move |key, _moment| ephemeral::plan(key, &*pods, &*claims))
         .workers(5)
         .on(&own, |changed| {
             let pod = changed.new.as_ref().filter(|_| changed.old.is_none());
-            let wants = |pod: &Pod| pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()).any(|v| v.ephemeral.is_some());
+            let wants = |pod: &Pod| {
+                pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()).any(|v| v.ephemeral.is_some())
+            };
             pod.filter(|pod| wants(pod)).map(|pod| Key::of(pod.as_ref()))
         })
         .on(&by_claim, |changed| {

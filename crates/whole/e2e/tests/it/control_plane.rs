@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use client::Propagation;
 use object::Value;
-use typed::Kind as _;
 use typed::ByteString;
-use typed::api::apps::v1::{DaemonSet, DaemonSetSpec, Deployment, DeploymentSpec, ReplicaSet, StatefulSet, StatefulSetSpec};
+use typed::Kind as _;
+use typed::api::apps::v1::{
+    DaemonSet, DaemonSetSpec, Deployment, DeploymentSpec, ReplicaSet, StatefulSet, StatefulSetSpec,
+};
 use typed::api::batch::v1::{Job, JobSpec};
 use typed::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec,
@@ -89,7 +91,9 @@ async fn a_deployment_lives_its_life() {
     workshop.until::<Deployment>("the new image", |all| settled(all, "web", 2)).await;
     let new_image = |pods: &[Arc<Pod>]| {
         running(pods, "default") == 2
-            && pods.iter().all(|pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some("img:2")))
+            && pods
+                .iter()
+                .all(|pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some("img:2")))
     };
     workshop.until::<Pod>("old pods are gone", new_image).await;
     workshop.until::<ReplicaSet>("two sets", |sets| sets.len() == 2).await;
@@ -142,13 +146,18 @@ async fn a_service_knows_its_pods() {
     workshop.account("default").await;
     workshop.admin.create(&deployment("default", "web", 3)).await.expect("a deployment can be made");
     let port = ServicePort { port: 80, ..ServicePort::default() };
-    let spec = ServiceSpec { selector: Some(labels(&[("app", "web")])), ports: Some(vec![port]), ..ServiceSpec::default() };
+    let spec =
+        ServiceSpec { selector: Some(labels(&[("app", "web")])), ports: Some(vec![port]), ..ServiceSpec::default() };
     let service = Service { metadata: named("default", "web"), spec: Some(spec), status: None };
     workshop.admin.create(&service).await.expect("a service can be made");
     let ready = |wanted: usize| {
         move |slices: &[Arc<EndpointSlice>]| {
             let mine = slices.iter().filter(|slice| {
-                slice.metadata.labels.as_ref().is_some_and(|all| all.get("kubernetes.io/service-name").is_some_and(|name| name == "web"))
+                slice
+                    .metadata
+                    .labels
+                    .as_ref()
+                    .is_some_and(|all| all.get("kubernetes.io/service-name").is_some_and(|name| name == "web"))
             });
             let ready = |one: &&typed::api::discovery::v1::Endpoint| {
                 one.conditions.as_ref().is_some_and(|conditions| conditions.ready == Some(true))
@@ -160,9 +169,9 @@ async fn a_service_knows_its_pods() {
     workshop.patch::<Deployment>("default", "web", "", &[(&["spec", "replicas"], Value::from(1))]).await;
     workshop.until::<EndpointSlice>("one endpoint", ready(1)).await;
     workshop.delete::<Service>("default", "web", Propagation::Background).await;
-    workshop.until::<EndpointSlice>("none", |slices| {
-        slices.iter().all(|slice| !slice.name().starts_with("web-"))
-    }).await;
+    workshop
+        .until::<EndpointSlice>("none", |slices| slices.iter().all(|slice| !slice.name().starts_with("web-")))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +230,9 @@ async fn a_silent_node_is_left() {
     workshop.until::<Node>("one is unreachable", given_up).await;
     let ready = |node: &&Arc<Node>| node.spec.as_ref().is_none_or(|spec| spec.taints.iter().flatten().next().is_none());
     assert_eq!(workshop.informers.of::<Node>().all().iter().filter(ready).count(), 2, "the others stay");
-    workshop.until::<Pod>("its pod is sent away", |pods| pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some())).await;
+    workshop
+        .until::<Pod>("its pod is sent away", |pods| pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()))
+        .await;
     workshop.delete::<Node>("", "mute", Propagation::Background).await;
     workshop.until::<Pod>("and forgotten with its node", <[_]>::is_empty).await;
 }
@@ -262,7 +273,9 @@ async fn stateful_pods_come_in_order() {
     };
     let set = StatefulSet { metadata: named("default", "db"), spec: Some(spec), status: None };
     workshop.admin.create(&set).await.expect("a stateful set can be made");
-    let ready = |sets: &[Arc<StatefulSet>]| sets.iter().any(|set| set.status.as_ref().is_some_and(|status| status.ready_replicas == Some(3)));
+    let ready = |sets: &[Arc<StatefulSet>]| {
+        sets.iter().any(|set| set.status.as_ref().is_some_and(|status| status.ready_replicas == Some(3)))
+    };
     workshop.until::<StatefulSet>("three are ready", ready).await;
     let mut names: Vec<String> = workshop.informers.of::<Pod>().all().iter().map(|pod| pod.name().to_owned()).collect();
     names.sort();
@@ -329,7 +342,8 @@ async fn important_pods_push_others_out() {
     let pod = |name: &str, class: Option<&str>| {
         let mut spec = template(&[], "img:1").spec.unwrap_or_default();
         let requests = std::collections::BTreeMap::from([("cpu".to_owned(), Quantity("6".to_owned()))]);
-        spec.containers[0].resources = Some(ResourceRequirements { requests: Some(requests), ..ResourceRequirements::default() });
+        spec.containers[0].resources =
+            Some(ResourceRequirements { requests: Some(requests), ..ResourceRequirements::default() });
         spec.priority_class_name = class.map(str::to_owned);
         Pod { metadata: named("default", name), spec: Some(spec), status: None }
     };

@@ -51,10 +51,11 @@ impl Workshop {
         let pki = folder.join("pki");
         env::fs::create_dir_all(&pki).expect("a folder can be made");
         let now = env::time::now();
-        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let local = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         let ranges = vec![Range::parse("10.96.0.0/12").expect("a range")];
         let first = ranges[0].at(0).expect("a range has addresses");
-        layout::ensure_all(&pki, &layout::Site::new("localhost", "cluster.local", local, first), now).expect("keys can be made");
+        layout::ensure_all(&pki, &layout::Site::new("localhost", "cluster.local", local, first), now)
+            .expect("keys can be made");
         let authority = pki::files::load_authority(&pki, "ca").expect("it was made above").expect("it was made above");
         let place = Place {
             advertise_address: local,
@@ -63,21 +64,26 @@ impl Workshop {
             dns_domain: "cluster.local".to_owned(),
         };
         let shutdown = Shutdown::new();
-        let config = Config::from_pki(&pki, &place, Arc::new(store::memory::Memory::default())).expect("keys are there");
+        let config =
+            Config::from_pki(&pki, &place, Arc::new(store::memory::Memory::default())).expect("keys are there");
         let server = Server::start(config, shutdown.clone()).await.expect("a server starts");
         let enter = |name: &str, groups: &[&str]| {
-            Client::through(server.door(Some(certificate(&authority, name, groups))), name.rsplit(':').next().unwrap_or(name))
+            Client::through(
+                server.door(Some(certificate(&authority, name, groups))),
+                name.rsplit(':').next().unwrap_or(name),
+            )
         };
         let admin = enter("kubernetes-admin", &["system:masters"]);
-        let scheduler = scheduler::Config {
-            client: enter("system:kube-scheduler", &[]),
-            scheduling: scheduling::Config::default(),
-        };
+        let mut scheduler = scheduler::Config::new(enter("system:kube-scheduler", &[]));
+        scheduler.candidate = Some("workshop_s".to_owned());
         let mut manager = controller_manager::Config::new(enter("system:kube-controller-manager", &[]));
+        manager.candidate = Some("workshop_m".to_owned());
         manager.root_ca_pem = Some(authority.certificate().to_pem());
         manager.cluster_ranges = vec![("10.244.0.0/16".to_owned(), 24)];
         manager.node_health = settings.node_health;
-        manager.signer = Some(Arc::new(pki::files::load_authority(&pki, "ca").expect("it was read before").expect("it was read before")));
+        manager.signer = Some(Arc::new(
+            pki::files::load_authority(&pki, "ca").expect("it was read before").expect("it was read before"),
+        ));
         manager.clients = Some(accounts(server, authority));
         let ends = (shutdown.clone(), shutdown.clone());
         env::task::spawn(Fate::Vital, "scheduler", async move {
@@ -103,7 +109,12 @@ impl Workshop {
         };
         if env::time::timeout(DEADLINE, reached).await.is_err() {
             let events = self.admin.list::<typed::api::core::v1::Event>(&client::ListOptions::default()).await;
-            let said: Vec<String> = events.map(|all| all.items).unwrap_or_default().into_iter().map(|event| format!("{:?} {:?}: {:?}", event.involved_object.name, event.reason, event.message)).collect();
+            let said: Vec<String> = events
+                .map(|all| all.items)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|event| format!("{:?} {:?}: {:?}", event.involved_object.name, event.reason, event.message))
+                .collect();
             let seen: Vec<Value> = informer.all().iter().map(|object| object.to_tree()).collect();
             panic!("not within {DEADLINE:?}: {what}\nevents: {said:#?}\nseen: {seen:#?}");
         }
@@ -120,7 +131,11 @@ impl Workshop {
         self.silent_node(name).await;
         let stand_in = StandIn { client: self.admin.clone(), pods: self.informers.of::<Pod>(), node: name.to_owned() };
         env::task::spawn(Fate::Vital, "kubelet", stand_in.run());
-        env::task::spawn(Fate::Vital, "heartbeat", heartbeat(self.admin.clone(), name.to_owned(), self.shutdown.clone()));
+        env::task::spawn(
+            Fate::Vital,
+            "heartbeat",
+            heartbeat(self.admin.clone(), name.to_owned(), self.shutdown.clone()),
+        );
     }
 
     /// Adds a node that says once that it is ready, and then nothing more.
@@ -164,7 +179,8 @@ fn accounts(server: Server, authority: Authority) -> controller_manager::Clients
 
 fn node_status(now: jiff::Timestamp) -> Value {
     let mut status = Value::map();
-    let amounts = Value::from_pairs([("cpu", "8"), ("memory", "32Gi"), ("pods", "110"), ("ephemeral-storage", "100Gi")]);
+    let amounts =
+        Value::from_pairs([("cpu", "8"), ("memory", "32Gi"), ("pods", "110"), ("ephemeral-storage", "100Gi")]);
     status.set(&["capacity"], amounts.clone());
     status.set(&["allocatable"], amounts);
     let now = object::timestamp::seconds(now);
@@ -221,8 +237,13 @@ impl StandIn {
                 let mut patch = Value::map();
                 patch.set(&["metadata", "uid"], pod.uid());
                 patch.set(&["status"], status);
-                let told = self.client.patch::<Pod>(pod.namespace(), pod.name(), "status", &Patch::Strategic(patch)).await;
-                assert!(told.as_ref().is_ok() || told.as_ref().is_err_and(|error| error.is_not_found() || error.is_conflict()), "{told:?}");
+                let told =
+                    self.client.patch::<Pod>(pod.namespace(), pod.name(), "status", &Patch::Strategic(patch)).await;
+                assert!(
+                    told.as_ref().is_ok()
+                        || told.as_ref().is_err_and(|error| error.is_not_found() || error.is_conflict()),
+                    "{told:?}"
+                );
             }
         }
     }
