@@ -5,6 +5,7 @@
 //! | `roster.rs` | all controllers of v1.36: names, aliases, accounts, when they run |
 //! | `table.rs`, `table/` | the built ones: what wakes each, and which planner it asks |
 //! | `controller.rs` | what a row is made of |
+//! | `accounts.rs` | controllers' own credentials |
 //! | `config.rs` | settings |
 //!
 //! It holds no algorithm: the roster says which controllers there are, the planners decide, the queue executes.
@@ -13,6 +14,7 @@
 //! - No controller plans before all caches have their first full state.
 //! - Caches are filled with the manager's credentials; each controller writes with its own.
 
+mod accounts;
 mod config;
 mod controller;
 pub mod roster;
@@ -24,6 +26,7 @@ use futures::stream::FuturesUnordered;
 use informer::Informers;
 use workqueue::{Controller, Election, Recorder};
 
+pub use accounts::accounts;
 pub use config::{Clients, Config, StartError};
 pub use lifecycle::node_health::Config as NodeHealth;
 

@@ -73,20 +73,20 @@ pub enum StartError {
 /// # Errors
 /// What is wrong with the configuration, or that the lead was lost: then the process should start anew.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
-    let mind = scheduling::Scheduler::new(&config.scheduling, env::rand::u64()).map_err(StartError::Config)?;
+    let mind = Box::new(scheduling::Scheduler::new(&config.scheduling, env::rand::u64()).map_err(StartError::Config)?);
     let client = config.client;
     let Some(identity) = config.candidate else {
         schedule(client, mind, shutdown).await;
         return Ok(());
     };
     let election = Election::new(client.clone(), "kube-system", "kube-scheduler", identity);
-    match election.lead(shutdown, |stop| schedule(client, mind, stop)).await {
+    match Box::pin(election.lead(shutdown, |stop| schedule(client, mind, stop))).await {
         Ended::Lost => Err(StartError::LeadLost),
         Ended::Shutdown | Ended::WorkDone => Ok(()),
     }
 }
 
-async fn schedule(client: Client, mind: scheduling::Scheduler, shutdown: Shutdown) {
+async fn schedule(client: Client, mind: Box<scheduling::Scheduler>, shutdown: Shutdown) {
     let informers = Informers::new(client.clone());
     let eyes = Eyes::open(&informers);
     let hands = Hands::new(client, &informers);
@@ -104,7 +104,7 @@ async fn schedule(client: Client, mind: scheduling::Scheduler, shutdown: Shutdow
 
 /// The mind between eyes and hands.
 struct Driver {
-    mind: scheduling::Scheduler,
+    mind: Box<scheduling::Scheduler>,
     eyes: Eyes,
     hands: Hands,
 }

@@ -84,7 +84,8 @@ impl Workshop {
         manager.signer = Some(Arc::new(
             pki::files::load_authority(&pki, "ca").expect("it was read before").expect("it was read before"),
         ));
-        manager.clients = Some(accounts(server, authority));
+        let door = Arc::new(server.door(None));
+        manager.clients = Some(controller_manager::accounts(manager.client.clone(), door));
         let ends = (shutdown.clone(), shutdown.clone());
         env::task::spawn(Fate::Vital, "scheduler", async move {
             scheduler::run(scheduler, ends.0).await.expect("the configuration is good");
@@ -166,15 +167,6 @@ fn certificate(authority: &Authority, name: &str, groups: &[&str]) -> PeerChain 
     let leaf = Leaf::new(Subject::new(name, groups), &[Usage::Client], env::time::now(), layout::LEAF_VALIDITY);
     let issued = authority.issue(&leaf, &key.public()).expect("an authority issues");
     PeerChain::new(vec![issued.der().clone()]).expect("a chain of one")
-}
-
-/// Every controller has its own account, known by a certificate.
-fn accounts(server: Server, authority: Authority) -> controller_manager::Clients {
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
-    Arc::new(move |account: &str| {
-        let user = format!("system:serviceaccount:kube-system:{account}");
-        Client::through(server.door(Some(certificate(&authority, &user, &groups))), account)
-    })
 }
 
 fn node_status(now: jiff::Timestamp) -> Value {
