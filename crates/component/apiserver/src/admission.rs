@@ -91,7 +91,8 @@ impl Chain {
         if !is_pod || attributes.operation != Operation::Create || !attributes.subresource.is_empty() {
             return Ok(());
         }
-        let account = object.str_at(&["spec", "serviceAccountName"]).filter(|name| !name.is_empty()).unwrap_or("default");
+        let account =
+            object.str_at(&["spec", "serviceAccountName"]).filter(|name| !name.is_empty()).unwrap_or("default");
         let there = || self.get(Fact::ServiceAccount, attributes.namespace, account).is_some();
         if there() {
             return Ok(());

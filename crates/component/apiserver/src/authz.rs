@@ -64,9 +64,14 @@ impl Roles {
             })
             .await?;
         judge
-            .hears(group, "clusterrolebindings", Policy::upsert_cluster_role_binding, |policy, binding: &ClusterRoleBinding| {
-                policy.remove_cluster_role_binding(binding.name());
-            })
+            .hears(
+                group,
+                "clusterrolebindings",
+                Policy::upsert_cluster_role_binding,
+                |policy, binding: &ClusterRoleBinding| {
+                    policy.remove_cluster_role_binding(binding.name());
+                },
+            )
             .await
     }
 }
@@ -183,7 +188,12 @@ impl Rules for Roles {
         let mut rules = self.policy.read().rules_of(user, namespace).rules;
         if user.in_group(User::MASTERS) {
             let all = || Some(vec!["*".to_owned()]);
-            rules.push(PolicyRule { verbs: vec!["*".to_owned()], api_groups: all(), resources: all(), ..PolicyRule::default() });
+            rules.push(PolicyRule {
+                verbs: vec!["*".to_owned()],
+                api_groups: all(),
+                resources: all(),
+                ..PolicyRule::default()
+            });
             rules.push(PolicyRule { verbs: vec!["*".to_owned()], non_resource_urls: all(), ..PolicyRule::default() });
         }
         let (others, resources): (Vec<PolicyRule>, Vec<PolicyRule>) =

@@ -135,13 +135,7 @@ impl Client {
         self.exchange(&Call::get(path.to_owned(), wire::JSON)).await?.tree()
     }
 
-    async fn write(
-        &self,
-        method: Method,
-        address: String,
-        resource: &Resource,
-        tree: &Value,
-    ) -> Result<Value, Error> {
+    async fn write(&self, method: Method, address: String, resource: &Resource, tree: &Value) -> Result<Value, Error> {
         let accept = wire::accept(resource, Asked::Object, Depth::Whole);
         let call = Call { method, address, accept, body: Some(wire::encode(tree)) };
         self.exchange(&call).await?.tree()

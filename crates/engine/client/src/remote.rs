@@ -11,6 +11,7 @@ use http::header::{HOST, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Uri};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::RwLock;
 use pki::kubeconfig::{Cluster, User};
 use pki::tls::{ALPN_H2, ALPN_HTTP_1_1, client_config};
 use rustls::ClientConfig;
@@ -45,13 +46,15 @@ pub struct Remote {
     port: u16,
     authority: String,
     base_path: String,
-    tls: Option<Tls>,
+    tls: Option<RwLock<Tls>>,
+    /// The name to find in the server's certificate.
+    server_name: Option<String>,
     credentials: Arc<Credentials>,
     pool: Arc<Pool>,
     dialing: Mutex<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Tls {
     name: ServerName<'static>,
     /// Offers HTTP/2 and HTTP/1.1.
@@ -70,7 +73,8 @@ impl Remote {
             return Err(SetupError::Config("proxy-url is not built".to_owned()));
         }
         let bad = || SetupError::Config(format!("{:?} is no address of a server", cluster.server));
-        let text = if cluster.server.contains("://") { cluster.server.clone() } else { format!("https://{}", cluster.server) };
+        let text =
+            if cluster.server.contains("://") { cluster.server.clone() } else { format!("https://{}", cluster.server) };
         let uri: Uri = text.parse().map_err(|_invalid| bad())?;
         let authority = uri.authority().ok_or_else(bad)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -80,13 +84,16 @@ impl Remote {
             _ => return Err(bad()),
         };
         let credentials = Arc::new(Credentials::new(cluster, user)?);
-        let tls = if secure { Some(tls(cluster, &host, &credentials)?) } else { None };
+        let server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
+        let tls =
+            if secure { Some(RwLock::new(tls(server_name.as_deref().unwrap_or(&host), &credentials)?)) } else { None };
         Ok(Remote {
             port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             authority: authority.as_str().to_owned(),
             base_path: uri.path().trim_end_matches('/').to_owned(),
             host,
             tls,
+            server_name,
             credentials,
             pool: Arc::new(Pool::default()),
             dialing: Mutex::new(()),
@@ -108,9 +115,15 @@ impl Remote {
         Self::new(&cluster, &User { token_file: file("token"), ..User::default() })
     }
 
+    /// Has the credentials' files looked at before the next request, without waiting for the next minute: whoever has
+    /// just renewed them knows.
+    pub fn doubt_credentials(&self) {
+        self.credentials.doubt();
+    }
+
     async fn dispatch(&self, mut request: Request<Body>) -> Result<Response<Body>, TransportError> {
         if self.credentials.refresh().await? {
-            self.pool.forget();
+            self.begin_anew();
         }
         for (name, value) in &*self.credentials.headers() {
             request.headers_mut().append(name.clone(), value.clone());
@@ -124,6 +137,18 @@ impl Remote {
             self.credentials.doubt();
         }
         Ok(response)
+    }
+
+    /// New connections show the new certificate: the old ones are not used again, and neither are their sessions, which
+    /// would be resumed with the old identity.
+    fn begin_anew(&self) {
+        if let Some(current) = &self.tls {
+            match tls(self.server_name.as_deref().unwrap_or(&self.host), &self.credentials) {
+                Ok(fresh) => *current.write() = fresh,
+                Err(error) => tracing::error!(%error, "a new certificate cannot be used for TLS"),
+            }
+        }
+        self.pool.forget();
     }
 
     async fn on_pool(&self, mut request: Request<Body>) -> Result<Response<Body>, TransportError> {
@@ -158,8 +183,7 @@ impl Remote {
     /// A request whose connection will no longer speak HTTP: HTTP/1.1, on a connection of its own.
     async fn take_over(&self, mut request: Request<Body>) -> Result<Response<Body>, TransportError> {
         self.address_http1(&mut request)?;
-        let config = self.tls.as_ref().map(|tls| &tls.http1);
-        let (stream, _) = self.connect(config).await?;
+        let (stream, _) = self.connect(|tls| tls.http1).await?;
         let mut sender = self.handshake_http1(stream).await?;
         let response = sender.send_request(request).await.map_err(broken)?;
         Ok(response.map(|body| Arriving::body(body, None)))
@@ -175,7 +199,7 @@ impl Remote {
         if let Some(lane) = self.pool.lane() {
             return Ok(lane);
         }
-        let (stream, http2) = self.connect(self.tls.as_ref().map(|tls| &tls.any)).await?;
+        let (stream, http2) = self.connect(|tls| tls.any).await?;
         if http2 {
             let sender = self.handshake_http2(stream).await?;
             return Ok(self.pool.share(sender));
@@ -183,12 +207,14 @@ impl Remote {
         Ok(Lane::Whole(self.handshake_http1(stream).await?))
     }
 
-    async fn connect(&self, config: Option<&Arc<ClientConfig>>) -> Result<(Connected, bool), TransportError> {
+    async fn connect(&self, config: fn(Tls) -> Arc<ClientConfig>) -> Result<(Connected, bool), TransportError> {
+        let tls = self.tls.as_ref().map(|tls| tls.read().clone());
         let failed = |source| TransportError::Connect { server: self.authority.clone(), source };
         let connected = env::time::timeout(CONNECT_TIMEOUT, async {
             let stream = env::net::connect_tcp((self.host.as_str(), self.port)).await?;
-            let (Some(tls), Some(config)) = (&self.tls, config) else { return Ok((Connected::plain(stream), false)) };
-            let stream = TlsConnector::from(Arc::clone(config)).connect(tls.name.clone(), stream).await?;
+            let Some(tls) = tls else { return Ok((Connected::plain(stream), false)) };
+            let name = tls.name.clone();
+            let stream = TlsConnector::from(config(tls)).connect(name, stream).await?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
             Ok((Connected(Box::new(stream)), http2))
         });
@@ -274,8 +300,7 @@ fn parse(address: &str) -> Result<Uri, TransportError> {
     address.parse().map_err(|error: http::uri::InvalidUri| TransportError::Request(error.to_string()))
 }
 
-fn tls(cluster: &Cluster, host: &str, credentials: &Credentials) -> Result<Tls, SetupError> {
-    let name = cluster.tls_server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(host);
+fn tls(name: &str, credentials: &Credentials) -> Result<Tls, SetupError> {
     let name = ServerName::try_from(name.to_owned())
         .map_err(|_invalid| SetupError::Config(format!("{name:?} cannot be the name of a server")))?;
     let config = |protocols: &[&[u8]]| client_config(credentials.trust(), credentials.certificate(), protocols);

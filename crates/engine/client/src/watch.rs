@@ -75,11 +75,6 @@ impl TreeWatch {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// Whether a whole event is here already, so that [`TreeWatch::next`] would not wait.
-    pub fn is_ready(&mut self) -> bool {
-        matches!(self.peek_frame(), Ok(Some(_)))
-    }
-
     /// Where in the buffer the next frame lies (start, end, bytes to pass).
     fn peek_frame(&mut self) -> Result<Option<(usize, usize, usize)>, Error> {
         if self.protobuf {

@@ -177,7 +177,7 @@ impl<T: Item> Cache<T> {
         while let Some((key, object)) = fresh.pop_first() {
             let same = |old: &Arc<T>| {
                 old.resource_version() == object.resource_version()
-                    && old.uid() == object.uid()
+                    && old.identity() == object.identity()
                     && !old.resource_version().is_empty()
             };
             if !state.objects.get(&key).is_some_and(same) {

@@ -177,7 +177,7 @@ impl<T: Item> Witness for Informer<T> {
     }
 
     fn has_seen(&self, write: &Written) -> bool {
-        let cached = self.get_key(&write.key).filter(|object| object.uid() == write.uid);
+        let cached = self.get_key(&write.key).filter(|object| object.identity() == write.uid);
         match write.revision {
             Some(revision) => {
                 self.0.cache.revision() >= revision || cached.is_some_and(|object| object.revision() >= revision)
@@ -209,7 +209,7 @@ impl<T: Item> Filler<T> {
     /// An object that cannot be read is left out: one of them must not blind us to all others.
     fn item(&self, tree: Value) -> Option<T> {
         let key = Key::new(Meta::of(&tree).namespace(), Meta::of(&tree).name());
-        match T::from_tree(tree) {
+        match T::read(tree) {
             Ok(mut item) => {
                 if let Some(transform) = self.transform {
                     transform(&mut item);

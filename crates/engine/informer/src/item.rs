@@ -15,11 +15,11 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Something a cache holds.
 pub trait Item: Debug + Send + Sync + Sized + 'static {
     /// Reads the object.
-    fn from_tree(tree: Value) -> Result<Self, Error>;
+    fn read(tree: Value) -> Result<Self, Error>;
     /// Namespace and name.
     fn key(&self) -> Key;
     /// `metadata.uid`.
-    fn uid(&self) -> &str;
+    fn identity(&self) -> &str;
     /// `metadata.resourceVersion`.
     fn resource_version(&self) -> &str;
     /// Whether deletion has been asked for.
@@ -39,7 +39,7 @@ pub(crate) fn revision(text: &str) -> u64 {
 }
 
 impl<K: Kind> Item for K {
-    fn from_tree(tree: Value) -> Result<Self, Error> {
+    fn read(tree: Value) -> Result<Self, Error> {
         Ok(K::from_tree(&tree)?)
     }
 
@@ -47,8 +47,8 @@ impl<K: Kind> Item for K {
         Key::new(self.namespace(), self.name())
     }
 
-    fn uid(&self) -> &str {
-        Kind::uid(self)
+    fn identity(&self) -> &str {
+        self.uid()
     }
 
     fn resource_version(&self) -> &str {
@@ -90,7 +90,7 @@ impl Tree {
 }
 
 impl Item for Tree {
-    fn from_tree(mut tree: Value) -> Result<Self, Error> {
+    fn read(mut tree: Value) -> Result<Self, Error> {
         // As in typed kinds: nobody reads them, and they are a third of an object.
         tree.remove(&["metadata", "managedFields"]);
         Ok(Tree(tree))
@@ -100,7 +100,7 @@ impl Item for Tree {
         Key::new(self.meta().namespace(), self.meta().name())
     }
 
-    fn uid(&self) -> &str {
+    fn identity(&self) -> &str {
         self.meta().uid()
     }
 

@@ -117,7 +117,7 @@ impl<T: Item> Waiting<T> {
             let Some(changed) = self.changes.remove(&key) else { continue };
             match (changed.old, changed.new) {
                 (None, None) => self.empty -= 1,
-                (Some(old), Some(new)) if old.uid() != new.uid() => {
+                (Some(old), Some(new)) if old.identity() != new.identity() => {
                     self.successor = Some(new);
                     return Some(Changed { old: Some(old), new: None });
                 }

@@ -106,8 +106,9 @@ pub(crate) fn of_pod(spec: &Value, which: &str) -> Amounts {
         sum.set(name, amount);
     }
     let overhead = Amounts::at(spec, &["overhead"]);
-    let applies =
-        |name: &str, amount: &Quantity| which == "requests" || (sum.get(name).is_some() && !amount.sign().is_eq());
+    // A limit is raised only where there is one.
+    let limited = |name: &str| sum.get(name).is_some_and(|held| !held.sign().is_eq());
+    let applies = |name: &str, _: &Quantity| which == "requests" || limited(name);
     let overhead = overhead.filtered(applies);
     sum.add(&overhead);
     sum

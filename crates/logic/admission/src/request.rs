@@ -59,10 +59,13 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the kinds'")]
 pub enum Fact {
+    CsiDriver,
     IngressClass,
     LimitRange,
     Namespace,
     Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
     Pod,
     PriorityClass,
     ResourceQuota,
@@ -73,11 +76,14 @@ pub enum Fact {
 
 impl Fact {
     /// Every kind of fact: the caches that a component must keep.
-    pub const ALL: [Fact; 10] = [
+    pub const ALL: [Fact; 13] = [
+        Fact::CsiDriver,
         Fact::IngressClass,
         Fact::LimitRange,
         Fact::Namespace,
         Fact::Node,
+        Fact::PersistentVolume,
+        Fact::PersistentVolumeClaim,
         Fact::Pod,
         Fact::PriorityClass,
         Fact::ResourceQuota,
@@ -89,10 +95,13 @@ impl Fact {
     /// The API group and plural name of the kind.
     pub fn group_resource(self) -> (&'static str, &'static str) {
         match self {
+            Fact::CsiDriver => ("storage.k8s.io", "csidrivers"),
             Fact::IngressClass => ("networking.k8s.io", "ingressclasses"),
             Fact::LimitRange => ("", "limitranges"),
             Fact::Namespace => ("", "namespaces"),
             Fact::Node => ("", "nodes"),
+            Fact::PersistentVolume => ("", "persistentvolumes"),
+            Fact::PersistentVolumeClaim => ("", "persistentvolumeclaims"),
             Fact::Pod => ("", "pods"),
             Fact::PriorityClass => ("scheduling.k8s.io", "priorityclasses"),
             Fact::ResourceQuota => ("", "resourcequotas"),

@@ -14,7 +14,8 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 /// Refuses roles and bindings that would give more than `user` has.
 pub(super) fn check(roles: &Roles, user: &User, attributes: &Attributes<'_>, object: &Value) -> Result<(), Refusal> {
     let writes = matches!(attributes.operation, Operation::Create | Operation::Update);
-    if attributes.resource.group != GROUP || !writes || user.in_group(User::MASTERS) || is_unchanged(attributes, object) {
+    if attributes.resource.group != GROUP || !writes || user.in_group(User::MASTERS) || is_unchanged(attributes, object)
+    {
         return Ok(());
     }
     let refusal = |escalation: Escalation| match escalation {
@@ -23,8 +24,8 @@ pub(super) fn check(roles: &Roles, user: &User, attributes: &Attributes<'_>, obj
             name: attributes.name.to_owned(),
             message,
         },
-        Escalation::RoleNotFound { plural, name } => {
-            Refusal::NotFound { resource: GroupKind { group: GROUP.into(), name: plural.into() }, name }
+        Escalation::RoleNotFound { resource, name } => {
+            Refusal::NotFound { resource: GroupKind { group: GROUP.into(), name: resource.into() }, name }
         }
     };
     let role = |name: &str, rules: Option<&[PolicyRule]>, aggregates: bool| {

@@ -1,5 +1,8 @@
 //! NodeRestriction: a kubelet writes its own node, its own lease and the pods that run on it, and nothing else.
 
+mod audiences;
+
+use authz::Attributes;
 use kind::Refusal;
 use object::Meta;
 use object::Value;
@@ -285,7 +288,34 @@ impl Asked<'_> {
                  deleted and then recreated"
             ));
         }
-        self.on_this_node(&pod, "node requested token bound to a pod scheduled on a different node".to_owned())
+        self.on_this_node(&pod, "node requested token bound to a pod scheduled on a different node".to_owned())?;
+        self.audience(&pod)
+    }
+
+    /// A node asks for tokens of the audiences that its pod's volumes name, or that its user may ask for.
+    fn audience(&self, pod: &Value) -> Result<(), Refusal> {
+        let audience = match self.incoming()?.list_at(&["spec", "audiences"]) {
+            [] => "",
+            [one] => one.as_str().unwrap_or_default(),
+            _ => return self.refuse("node may only request 0 or 1 audiences"),
+        };
+        let Request { user, namespace, name, .. } = *self.request;
+        let asked = Attributes {
+            verb: "request-serviceaccounts-token-audience",
+            version: "v1",
+            namespace,
+            resource: audience,
+            name,
+            ..Attributes::default()
+        };
+        let named = audiences::named(self.facts, namespace, pod, audience);
+        if named || (!audience.is_empty() && self.facts.allows(user, &asked)) {
+            return Ok(());
+        }
+        self.refuse(format!(
+            "audience {audience:?} not found in pod spec volume, {} is not authorized to request tokens for this audience",
+            user.name
+        ))
     }
 
     fn lease(&self) -> Result<(), Refusal> {

@@ -22,8 +22,13 @@ pub(super) fn mutate(
         return Ok(());
     }
     if tree::text(pod, &["spec", "serviceAccountName"]).is_empty() {
+        // The field's older name still counts where the newer one is empty.
+        let name = match tree::text(pod, &["spec", "serviceAccount"]) {
+            "" => "default".to_owned(),
+            name => name.to_owned(),
+        };
         for field in ["serviceAccountName", "serviceAccount"] {
-            pod.set(&["spec", field], "default");
+            pod.set(&["spec", field], name.as_str());
         }
     }
     let account = account_of(request, facts, pod)?;

@@ -162,3 +162,37 @@ fn resizing_pods() {
         "pods \"x\" is forbidden: pod resize is only supported on linux nodes, node \"one\" is \"windows\""
     );
 }
+
+/// A request for `O=system:masters`, PEM in base64.
+const MASTERS: &str = concat!(
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIZ01JR0hBZ0VBTUNVeEZ6QVZCZ05WQkFvTURuTjVjM1JsYlRw",
+    "dFlYTjBaWEp6TVFvd0NBWURWUVFEREFGNApNRmt3RXdZSEtvWkl6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUV5bjZpUURjamRnR1hn",
+    "M3lFNno1NVRnQmg5WjZDCmV2NnUySmxrcEhTTzNJNEI4QmRJNHpPVkVYUzB6SXZSNUc4cy90Z3JPdFNIUDByOTZFckViQVhVaGFB",
+    "QU1Bb0cKQ0NxR1NNNDlCQU1DQTBnQU1FVUNJRy9Mdlo2MUVzUjRnRGgySzZQTzlPdjFKdzAyUkNkcnJHVFJEQmVNUCs1bQpBaUVB",
+    "dUNBNlpDamRrbkV4R1dKOW9rZ2Rudm43ZGFpaGx4VWpLdXBvSWR3a2RwQT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0t",
+    "LS0tCg=="
+);
+/// A request for `O=dev`.
+const DEV: &str = concat!(
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIVU1Id0NBUUF3R2pFTU1Bb0dBMVVFQ2d3RFpHVjJNUW93Q0FZ",
+    "RFZRUUREQUY0TUZrd0V3WUhLb1pJemowQwpBUVlJS29aSXpqMERBUWNEUWdBRUJ4MFUxS0svTEFUWmx6bng2WFlSOEhXeWtKZUln",
+    "dVFFVnlnUVNOZmJ0a0NrCnlhQ0ErWG5TR1lxT25jZkh2UitLd09PUWhlTkFIcWRKc0VQdnRpcm13YUFBTUFvR0NDcUdTTTQ5QkFN",
+    "Q0EwZ0EKTUVVQ0lRQ2RxSkVCZ0lWd3o1bDhqU1hFU0ZIWFFXVVphTFNsNnBSZmJWNkpvRzFPYXdJZ0dhTytPZHF3Wkh0aQp4UVEr",
+    "dkpIZ3VjUk84TFdOWjM3cnN0OVJQcUhuR3ZZPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"
+);
+
+#[test]
+fn nobody_becomes_a_master() {
+    let refusal = |signer: &str, request: &str| {
+        let resource = "certificatesigningrequests.certificates.k8s.io";
+        let object = format!("metadata: {{name: x}}\nspec: {{signerName: {signer}, request: {request}}}");
+        Asked { namespace: "", ..Asked::create(resource) }.refusal(&World::of(""), &object)
+    };
+    let client = "kubernetes.io/kube-apiserver-client";
+    let head = "certificatesigningrequests.certificates.k8s.io \"x\" is forbidden:";
+    assert_eq!(refusal(client, DEV), "");
+    assert_eq!(refusal("example.com/s", MASTERS), "");
+    let refused = "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed";
+    assert_eq!(refusal(client, MASTERS), format!("{head} {refused}"));
+    assert_eq!(refusal(client, "bm9uZQ=="), format!("{head} unable to parse csr"));
+}

@@ -82,6 +82,13 @@ fn other_kinds() {
              gold.storageclass.storage.k8s.io/requests.storage=1Gi, limited: \
              gold.storageclass.storage.k8s.io/requests.storage=1Gi",
         ),
+        (
+            "resourceclaims.resource.k8s.io",
+            "gpu.deviceclass.resource.k8s.io/devices: 4",
+            "{devices: {requests: [{name: r, firstAvailable: [{deviceClassName: gpu, count: 2}, {deviceClassName: gpu}]}]}}",
+            "requested: gpu.deviceclass.resource.k8s.io/devices=2, used: gpu.deviceclass.resource.k8s.io/devices=4, limited: \
+             gpu.deviceclass.resource.k8s.io/devices=4",
+        ),
     ] {
         let world = quota(hard, hard, "");
         let refusal = Asked::create(resource).refusal(&world, &format!("metadata: {{name: x}}\nspec: {object}"));

@@ -9,7 +9,24 @@ const WORLD: &str = "
 metadata: {name: one, uid: u1}
 # Pod
 metadata: {name: here, namespace: a, uid: p1}
-spec: {nodeName: one}
+spec:
+  nodeName: one
+  volumes:
+  - {name: t, projected: {sources: [{serviceAccountToken: {path: token}}, {serviceAccountToken: {path: v, audience: vault}}]}}
+  - {name: i, csi: {driver: inline}}
+  - {name: c, persistentVolumeClaim: {claimName: data}}
+# CsiDriver
+metadata: {name: inline}
+spec: {tokenRequests: [{audience: inner}]}
+# CsiDriver
+metadata: {name: disk}
+spec: {tokenRequests: [{audience: plate}]}
+# PersistentVolumeClaim
+metadata: {name: data, namespace: a}
+spec: {volumeName: pv}
+# PersistentVolume
+metadata: {name: pv}
+spec: {csi: {driver: disk}}
 # Pod
 metadata: {name: there, namespace: a, uid: p2}
 spec: {nodeName: two}
@@ -115,5 +132,29 @@ fn own_things_only() {
     assert_eq!(
         token("boundObjectRef: {apiVersion: v1, kind: Pod, name: there, uid: p2}"),
         "serviceaccounts \"default\" is forbidden: node requested token bound to a pod scheduled on a different node"
+    );
+}
+
+#[test]
+fn audiences() {
+    let token = |audiences: &str, allowed: &str| {
+        let asked = Asked { name: "default", ..Asked::create("serviceaccounts/token") }.by_node("one");
+        let request = format!(
+            "spec: {{audiences: [{audiences}], boundObjectRef: {{apiVersion: v1, kind: Pod, name: here, uid: p1}}}}"
+        );
+        asked.refusal(&World::of(WORLD).allowing(&[allowed]), &request)
+    };
+    for audience in ["", "vault", "inner", "plate"] {
+        assert_eq!(token(audience, ""), "", "{audience}");
+    }
+    assert_eq!(
+        token("other", ""),
+        "serviceaccounts \"default\" is forbidden: audience \"other\" not found in pod spec volume, system:node:one is not \
+         authorized to request tokens for this audience"
+    );
+    assert_eq!(token("other", "system:node:one request-serviceaccounts-token-audience default"), "");
+    assert_eq!(
+        token("vault, inner", ""),
+        "serviceaccounts \"default\" is forbidden: node may only request 0 or 1 audiences"
     );
 }

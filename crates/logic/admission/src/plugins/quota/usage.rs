@@ -25,6 +25,7 @@ enum Counted {
     Pod,
     Service,
     Claim,
+    DeviceClaim,
     Other,
 }
 
@@ -33,6 +34,9 @@ const REQUESTED: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 /// Resources that every container must name where a quota counts them.
 const SPECIFIED: [&str; 6] = ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
 const CLASS: &str = ".storageclass.storage.k8s.io/";
+const DEVICES: &str = ".deviceclass.resource.k8s.io/devices";
+/// The most devices that one claim can get, which a request for all of them may come to.
+const DEVICES_MAX: i64 = 32;
 
 impl Evaluator {
     pub(super) fn of(resource: &Resource) -> Evaluator {
@@ -41,6 +45,7 @@ impl Evaluator {
             ("", "pods") => (Counted::Pod, Some("pods")),
             ("", "services") => (Counted::Service, Some("services")),
             ("", "persistentvolumeclaims") => (Counted::Claim, Some("persistentvolumeclaims")),
+            ("resource.k8s.io", "resourceclaims") => (Counted::DeviceClaim, None),
             ("", plural) => (Counted::Other, aliases.into_iter().find(|alias| *alias == plural)),
             _ => (Counted::Other, None),
         };
@@ -51,7 +56,7 @@ impl Evaluator {
         matches!(
             (operation, subresource, self.kind),
             (Operation::Create, "", _)
-                | (Operation::Update, "", Counted::Service | Counted::Claim)
+                | (Operation::Update, "", Counted::Service | Counted::Claim | Counted::DeviceClaim)
                 | (Operation::Update, "resize", Counted::Pod)
         )
     }
@@ -72,6 +77,7 @@ impl Evaluator {
             }
             Counted::Service => matches!(name, "services.nodeports" | "services.loadbalancers"),
             Counted::Claim => name == "requests.storage" || name.contains(CLASS),
+            Counted::DeviceClaim => name.ends_with(DEVICES),
             Counted::Other => false,
         }
     }
@@ -94,6 +100,7 @@ impl Evaluator {
             }
             Counted::Service => ports(object, &mut usage),
             Counted::Claim => storage(object, &mut usage),
+            Counted::DeviceClaim => devices(object, &mut usage),
             Counted::Other => {}
         }
         usage
@@ -183,6 +190,26 @@ fn storage(claim: &Value, usage: &mut Amounts) {
         if !class.is_empty() {
             usage.set(format!("{class}{CLASS}requests.storage"), *size);
         }
+    }
+}
+
+/// Devices by class; of alternatives, the most that each class may have to give.
+fn devices(claim: &Value, usage: &mut Amounts) {
+    let of = |request: &Value| {
+        let mut amounts = Amounts::default();
+        let count = match text(request, &["allocationMode"]) {
+            "All" => DEVICES_MAX,
+            _ => request.int_at(&["count"]).unwrap_or(1),
+        };
+        amounts.count(format!("{}{DEVICES}", text(request, &["deviceClassName"])), count);
+        amounts
+    };
+    for request in claim.list_at(&["spec", "devices", "requests"]) {
+        let mut amounts = request.get("exactly").map(of).unwrap_or_default();
+        for alternative in request.list_at(&["firstAvailable"]) {
+            amounts.raise(&of(alternative));
+        }
+        usage.add(&amounts);
     }
 }
 

@@ -1,0 +1,4 @@
+//! The API server from outside: a server of one's own in each test, asked as clients ask.
+
+mod fixture;
+mod verbs;
