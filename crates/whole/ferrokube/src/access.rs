@@ -57,24 +57,44 @@ impl Speaker {
     /// The certificate chain by which the component is known within the process.
     pub(crate) fn chain(&self, authority: &Authority, node_name: &str) -> anyhow::Result<Option<PeerChain>> {
         let user = self.user.map_or_else(|| format!("system:node:{node_name}"), str::to_owned);
-        let subject = Subject::new(user, self.groups);
-        let key = PrivateKey::generate(Algorithm::default())?;
-        let leaf = Leaf::new(subject, &[Usage::Client], env::time::now(), LEAF_VALIDITY);
-        let certificate = authority.issue(&leaf, &key.public())?;
-        Ok(PeerChain::new(vec![certificate.der().clone()]))
+        chain(authority, Subject::new(user, self.groups))
     }
+}
+
+/// The name of a controller's door; slashes keep it apart from components.
+pub(crate) fn account_door(account: &str) -> String {
+    format!("kube-system/{account}")
+}
+
+/// The certificate chain of a controller's service account.
+pub(crate) fn account_chain(authority: &Authority, account: &str) -> anyhow::Result<Option<PeerChain>> {
+    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
+    chain(authority, Subject::new(format!("system:serviceaccount:kube-system:{account}"), &groups))
+}
+
+fn chain(authority: &Authority, subject: Subject) -> anyhow::Result<Option<PeerChain>> {
+    let key = PrivateKey::generate(Algorithm::default())?;
+    let leaf = Leaf::new(subject, &[Usage::Client], env::time::now(), LEAF_VALIDITY);
+    let certificate = authority.issue(&leaf, &key.public())?;
+    Ok(PeerChain::new(vec![certificate.der().clone()]))
 }
 
 /// The doors of the server in this process, once there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
-    doors: OnceLock<BTreeMap<&'static str, Door>>,
+    doors: OnceLock<BTreeMap<String, Door>>,
 }
 
 impl Access {
     /// Opens the doors of a server.
-    pub(crate) fn open(&self, doors: BTreeMap<&'static str, Door>) {
+    pub(crate) fn open(&self, doors: BTreeMap<String, Door>) {
         self.doors.set(doors).expect("a process has one API server");
+    }
+
+    /// The client of a controller that writes as a service account; `None` where the server is elsewhere.
+    pub(crate) fn account(&self, name: &str) -> Option<Client> {
+        let door = self.doors.get()?.get(&account_door(name))?;
+        Some(Client::through(door.clone(), name))
     }
 
     /// The client of the component called `name`.

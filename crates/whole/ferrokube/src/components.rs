@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) pod_range: Network,
     /// The cluster's addresses for Services.
     pub(crate) service_range: Network,
+    /// The container runtime's socket.
+    pub(crate) runtime: PathBuf,
     /// Where the runtime looks for network configurations.
     pub(crate) cni_conf: PathBuf,
     /// Where the runtime looks for network plugins.
@@ -75,13 +77,21 @@ pub(crate) struct Component {
 /// All components.
 pub(crate) const COMPONENTS: [Component; 7] = [
     Component { name: "apiserver", role: Role::ControlPlane, start: Some(control_plane::apiserver) },
-    Component { name: "controller-manager", role: Role::ControlPlane, start: None },
-    Component { name: "scheduler", role: Role::ControlPlane, start: None },
+    Component { name: "controller-manager", role: Role::ControlPlane, start: Some(control_plane::controller_manager) },
+    Component { name: "scheduler", role: Role::ControlPlane, start: Some(control_plane::scheduler) },
     Component { name: "podnet", role: Role::Node, start: Some(node::podnet) },
     Component { name: "proxy", role: Role::Node, start: Some(node::proxy) },
-    Component { name: "kubelet", role: Role::Node, start: None },
+    Component { name: "kubelet", role: Role::Node, start: Some(node::kubelet) },
     Component { name: "dns", role: Role::Node, start: None },
 ];
+
+/// Runs a component's work to its end, which is told when it is an early one.
+async fn told<E: std::error::Error>(what: &'static str, work: impl Future<Output = Result<(), E>>) {
+    if let Err(error) = work.await {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "{what} cannot work");
+    }
+}
 
 /// Why a choice of components cannot be.
 #[derive(Debug, PartialEq, Eq)]

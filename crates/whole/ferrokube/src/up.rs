@@ -127,6 +127,7 @@ impl Plan {
             access: Access::default(),
             pod_range: self.pod_range,
             service_range: self.service_range,
+            runtime: foreign_socket(options).unwrap_or_else(|| self.place.containerd_socket()),
             cni_conf: folder(self.place.cni_conf(), "/etc/cni/net.d"),
             cni_bin: folder(self.place.cni_bin(), "/opt/cni/bin"),
             shutdown: Shutdown::new(),

@@ -1,20 +1,25 @@
 //! How the control plane's components start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use apiserver::{Config, Server};
+use controller_manager::roster;
 use env::task::Fate;
 use futures::future::BoxFuture;
 use store::Store;
 use store::embedded::{Embedded, Options};
 
-use super::{Context, Started};
+use super::{Context, Started, told};
 use crate::access::{self, SPEAKERS};
 
 /// What a process ends with when its store can write no more: whoever supervises it starts it again.
 const EXIT_STORE: i32 = 74;
+
+/// How much of the cluster's range a node gets, as upstream has it.
+const NODE_PREFIX_4: u8 = 24;
+const NODE_PREFIX_6: u8 = 64;
 
 /// The API server over the embedded store. It works when it says so over TLS.
 pub(super) fn apiserver(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<Started>> {
@@ -46,14 +51,53 @@ pub(super) fn apiserver(context: Arc<Context>) -> BoxFuture<'static, anyhow::Res
     })
 }
 
-fn doors(server: &Server, context: &Context) -> anyhow::Result<BTreeMap<&'static str, serving::Door>> {
+fn doors(server: &Server, context: &Context) -> anyhow::Result<BTreeMap<String, serving::Door>> {
     let authority =
         pki::files::load_authority(&context.place.pki(), "ca")?.context("the cluster's authority is gone")?;
     let door = |speaker: &access::Speaker| {
         let chain = speaker.chain(&authority, &context.wanted.node_name)?;
-        Ok((speaker.component, server.door(chain)))
+        Ok((speaker.component.to_owned(), server.door(chain)))
     };
-    SPEAKERS.iter().map(door).collect()
+    let accounts: BTreeSet<&str> = roster::CONTROLLERS.iter().map(|row| row.account).collect();
+    let account_door = |account: &&str| {
+        let chain = access::account_chain(&authority, account)?;
+        Ok((access::account_door(account), server.door(chain)))
+    };
+    let accounts = accounts.iter().filter(|account| !account.is_empty()).map(account_door);
+    SPEAKERS.iter().map(door).chain(accounts).collect()
+}
+
+/// The controllers, each with the credentials of its own.
+pub(super) fn controller_manager(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<Started>> {
+    Box::pin(async move {
+        let client = context.access.client(&context.place, "controller-manager")?;
+        let pki = context.place.pki();
+        let authority = pki::files::load_authority(&pki, "ca")?.context("the cluster's authority is gone")?;
+        let pods = context.pod_range;
+        let node_prefix = if pods.address.is_ipv4() { NODE_PREFIX_4 } else { NODE_PREFIX_6 };
+        let mut config = controller_manager::Config::new(client.clone());
+        config.cluster_ranges = vec![(format!("{}/{}", pods.address, pods.prefix), node_prefix.max(pods.prefix))];
+        config.root_ca_pem = Some(authority.certificate().to_pem());
+        config.signer = Some(Arc::new(authority));
+        let of_accounts = Arc::clone(&context);
+        config.clients =
+            Some(Arc::new(move |account: &str| of_accounts.access.account(account).unwrap_or_else(|| client.clone())));
+        let built = roster::CONTROLLERS.iter().filter(|row| row.built).count();
+        let work = controller_manager::run(config, context.shutdown.clone());
+        let task = env::task::spawn(Fate::Vital, "controller-manager", told("the controller manager", work));
+        Ok(Started { task: Some(task), detail: format!("{built} controllers of {}", roster::CONTROLLERS.len()) })
+    })
+}
+
+/// The scheduler with its usual profile.
+pub(super) fn scheduler(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<Started>> {
+    Box::pin(async move {
+        let client = context.access.client(&context.place, "scheduler")?;
+        let config = scheduler::Config { client, scheduling: scheduling::Config::default() };
+        let work = scheduler::run(config, context.shutdown.clone());
+        let task = env::task::spawn(Fate::Vital, "scheduler", told("the scheduler", work));
+        Ok(Started { task: Some(task), detail: String::new() })
+    })
 }
 
 /// Nothing can be promised any more when a write to disk has failed.
