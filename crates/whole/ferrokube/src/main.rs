@@ -15,15 +15,18 @@
 //! - The end of this process ends no container; only `down` does.
 //! - What is not built says so and fails.
 
+mod access;
 mod cli;
 mod components;
 mod containerd;
 mod credentials;
 mod down;
 mod images;
+mod listen;
 mod parts;
 mod place;
 mod progress;
+mod readiness;
 mod record;
 mod roles;
 mod status;
