@@ -1,0 +1,4 @@
+//! The whole, for real.
+
+mod control_plane;
+mod workshop;
