@@ -127,8 +127,10 @@ pub fn check_metadata_update(object: &Value, old: &Value) -> Vec<Problem> {
         let added: Vec<&str> =
             new.finalizers().filter(|finalizer| !stored.finalizers().any(|known| known == *finalizer)).collect();
         if stored.is_deleting() && !added.is_empty() {
+            let added: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
             let text = format!(
-                "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
             );
             problems.push(Problem::forbidden(path.field("finalizers"), text));
         }
