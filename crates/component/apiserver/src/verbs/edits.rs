@@ -168,7 +168,11 @@ fn refused(error: PatchError) -> Refusal {
             tracing::debug!(%text, "a patch does not fit its object");
             Refusal::Unprocessable("the server rejected our request due to an error in our request".to_owned())
         }
-        PatchError::TooLarge(_) => Refusal::TooLarge { bytes_max: super::body::BODY_BYTES_MAX },
+        PatchError::TooLarge(text) => {
+            let mut status = Refusal::TooLarge { bytes_max: super::body::BODY_BYTES_MAX }.status();
+            status.set(&["message"], format!("Request entity too large: {text}"));
+            Refusal::Status(Box::new(status))
+        }
         PatchError::Unexpected(text) => Refusal::BadRequest(text),
     }
 }

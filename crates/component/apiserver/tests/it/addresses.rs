@@ -104,7 +104,17 @@ async fn services_without_addresses_have_none() {
     let headless = service("headless", r#"{"clusterIP":"None","ports":[{"port":80}]}"#);
     let headless = admin.post(SERVICES, &headless).await.is(201);
     assert_eq!((headless.at("spec.clusterIP"), headless.at("spec.clusterIPs")), ("None".into(), r#"["None"]"#.into()));
-    assert_eq!(headless.at("spec.ipFamilies"), r#"["IPv4"]"#);
+    assert_eq!(
+        (headless.at("spec.ipFamilies"), headless.at("spec.ipFamilyPolicy")),
+        (r#"["IPv4","IPv6"]"#.into(), "RequireDualStack".into()),
+        "without a selector a headless Service is a name for addresses of any family"
+    );
+    let chosen = service("chosen", r#"{"clusterIP":"None","selector":{"a":"b"},"ports":[{"port":80}]}"#);
+    let chosen = admin.post(SERVICES, &chosen).await.is(201);
+    assert_eq!((chosen.at("spec.ipFamilies"), chosen.at("spec.ipFamilyPolicy")), (r#"["IPv4"]"#.into(), "SingleStack".into()));
+    let path = format!("{SERVICES}/headless");
+    let labelled = admin.patch(&path, MERGE, r#"{"metadata":{"labels":{"a":"b"}}}"#).await.is(200);
+    assert_eq!(labelled.at("spec.ipFamilies"), headless.at("spec.ipFamilies"));
     let external = service("external", r#"{"type":"ExternalName","externalName":"example.com"}"#);
     let external = admin.post(SERVICES, &external).await.is(201);
     assert_eq!((external.at("spec.clusterIP"), external.at("spec.ipFamilies")), (String::new(), String::new()));

@@ -158,7 +158,7 @@ async fn what_is_too_much_is_refused_by_its_size() {
     many.refuses(
         413,
         "RequestEntityTooLarge",
-        "The allowed maximum operations in a JSON patch is 10000, got 10001",
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001",
     );
     // Copies that double the object until nothing could hold it.
     let bomb: Vec<String> = (0..40)

@@ -154,6 +154,7 @@ async fn walk(admin: &Client, row: &Resource, body: &str, failures: &mut Vec<Str
     }
     let got = admin.get(&path).await;
     if got.body != made.body {
+        note("what is answered is not what is read:", &made, 0);
         note("what is read is not what was answered:", &got, 0);
     }
     // What protobuf carries is the whole object.
@@ -181,7 +182,8 @@ async fn walk(admin: &Client, row: &Resource, body: &str, failures: &mut Vec<Str
     }
     note("delete", &admin.delete(&path, r#"{"gracePeriodSeconds":0}"#).await, 200);
     let selected = format!("{collection}?labelSelector=x%3Dnobody");
-    note("deletecollection", &admin.delete(&selected, "").await, 200);
+    let expected = if row.verbs.contains(Verb::DeleteCollection) { 200 } else { 405 };
+    note("deletecollection", &admin.delete(&selected, "").await, expected);
 }
 
 /// The request of a verb at a path.
@@ -236,9 +238,9 @@ async fn whoever_has_no_rights_gets_nothing_at_every_cell() {
 async fn paths_that_are_no_resources_are_guarded_too() {
     let cluster = Cluster::start().await;
     let (stranger, jane) = (cluster.stranger(), cluster.user("jane", &[]));
-    for path in ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/openapi/v2", "/openapi/v3"] {
+    for path in ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1"] {
         stranger.get(path).await.is(403);
-        assert!(matches!(jane.get(path).await.code, 200 | 501), "{path} is discovery");
+        jane.get(path).await.is(200);
     }
     for path in ["/metrics", "/debug/pprof", "/logs", "/configz", "/nothing"] {
         stranger.get(path).await.is(403);
