@@ -89,8 +89,12 @@ impl Cluster {
 
     /// Somebody with a certificate.
     pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Client {
-        let pair = identity(&self.authority("ca"), name, groups);
-        Client { door: self.server.door(chain_of(&pair)), headers: Vec::new() }
+        self.client_with(&identity(&self.authority("ca"), name, groups))
+    }
+
+    /// Whoever holds the certificate.
+    pub(crate) fn client_with(&self, pair: &Pair) -> Client {
+        Client { door: self.server.door(chain_of(pair)), headers: Vec::new() }
     }
 
     /// Somebody without a certificate.
