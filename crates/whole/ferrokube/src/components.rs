@@ -82,7 +82,7 @@ pub(crate) const COMPONENTS: [Component; 7] = [
     Component { name: "podnet", role: Role::Node, start: Some(node::podnet) },
     Component { name: "proxy", role: Role::Node, start: Some(node::proxy) },
     Component { name: "kubelet", role: Role::Node, start: Some(node::kubelet) },
-    Component { name: "dns", role: Role::Node, start: None },
+    Component { name: "dns", role: Role::Node, start: Some(node::dns) },
 ];
 
 /// Runs a component's work to its end, which is told when it is an early one.

@@ -93,6 +93,17 @@ pub(super) fn kubelet(context: Arc<Context>) -> BoxFuture<'static, anyhow::Resul
     })
 }
 
+/// The cluster's name service: a Deployment as everybody's, of this very program.
+pub(super) fn dns(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<Started>> {
+    Box::pin(async move {
+        let address = podnet::config::nth(context.service_range, DNS_INDEX).to_string();
+        let administrator = crate::access::administrator(&context.place.kubeconfig)?;
+        let text = crate::manifests::DNS.replace("${DNS_ADDRESS}", &address);
+        crate::manifests::apply(&administrator, &text).await?;
+        Ok(Started { task: None, detail: format!("Deployment coredns, at {address}") })
+    })
+}
+
 /// The certificate of the kubelet's server, made or renewed.
 fn serving_pair(context: &Context) -> anyhow::Result<pki::files::Pair> {
     let authority =
