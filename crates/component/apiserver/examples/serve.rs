@@ -27,9 +27,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let authority = pki::files::load_authority(&pki, "ca")?.ok_or("the authority was made above")?;
     let target = Target { cluster: "kubernetes".to_owned(), server: format!("https://127.0.0.1:{port}") };
     let admin = CLIENTS[1].subject("localhost");
-    Kubeconfig::issue(&target, &authority, admin, site.algorithm, (now, layout::LEAF_VALIDITY))?.store(&folder.join("admin.conf"))?;
-    let store = store::embedded::Embedded::open(&folder.join("store.redb"), store::embedded::Options::default()).await?;
-    let place = Place { advertise_address: local, secure_port: port, service_ranges: ranges, dns_domain: "cluster.local".to_owned() };
+    Kubeconfig::issue(&target, &authority, admin, site.algorithm, (now, layout::LEAF_VALIDITY))?
+        .store(&folder.join("admin.conf"))?;
+    let store =
+        store::embedded::Embedded::open(&folder.join("store.redb"), store::embedded::Options::default()).await?;
+    let place = Place {
+        advertise_address: local,
+        secure_port: port,
+        service_ranges: ranges,
+        dns_domain: "cluster.local".to_owned(),
+    };
     let shutdown = Shutdown::new();
     let server = Server::start(Config::from_pki(&pki, &place, Arc::new(store))?, shutdown.clone()).await?;
     let listener = env::net::listen_tcp(SocketAddr::new(local, port)).await?;

@@ -33,6 +33,17 @@ impl Roles {
         Arc::new(Roles { policy: Arc::default() })
     }
 
+    /// Whether the roles, or the masters' group, allow something.
+    pub(crate) fn allows(&self, user: &User, attributes: &Attributes<'_>) -> bool {
+        user.in_group(User::MASTERS) || self.policy.read().allows(user, attributes)
+    }
+
+    /// Calls `f` with the policy and with a judge that asks it.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&Policy, ::authz::escalation::Judge<'_>) -> R) -> R {
+        let policy = self.policy.read();
+        f(&policy, &|user, attributes| user.in_group(User::MASTERS) || policy.allows(user, attributes))
+    }
+
     /// Follows roles and bindings; returns when all that exist now have been heard of.
     pub(crate) async fn follow(&self, routes: &Routes, shutdown: &Shutdown) -> Result<(), Refusal> {
         let group = "rbac.authorization.k8s.io";
@@ -53,9 +64,14 @@ impl Roles {
             })
             .await?;
         judge
-            .hears(group, "clusterrolebindings", Policy::upsert_cluster_role_binding, |policy, binding: &ClusterRoleBinding| {
-                policy.remove_cluster_role_binding(binding.name());
-            })
+            .hears(
+                group,
+                "clusterrolebindings",
+                Policy::upsert_cluster_role_binding,
+                |policy, binding: &ClusterRoleBinding| {
+                    policy.remove_cluster_role_binding(binding.name());
+                },
+            )
             .await
     }
 }
@@ -182,7 +198,12 @@ impl Rules for Roles {
         let mut rules = self.policy.read().rules_of(user, namespace).rules;
         if user.in_group(User::MASTERS) {
             let all = || Some(vec!["*".to_owned()]);
-            rules.push(PolicyRule { verbs: vec!["*".to_owned()], api_groups: all(), resources: all(), ..PolicyRule::default() });
+            rules.push(PolicyRule {
+                verbs: vec!["*".to_owned()],
+                api_groups: all(),
+                resources: all(),
+                ..PolicyRule::default()
+            });
             rules.push(PolicyRule { verbs: vec!["*".to_owned()], non_resource_urls: all(), ..PolicyRule::default() });
         }
         let (others, resources): (Vec<PolicyRule>, Vec<PolicyRule>) =

@@ -55,7 +55,12 @@ impl Loopback {
     }
 
     /// An object, if it is there.
-    pub(crate) async fn find(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Option<Value>, Refusal> {
+    pub(crate) async fn find(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, Refusal> {
         match self.send(Method::GET, resource.path(namespace, name, ""), None).await {
             Ok(tree) => Ok(Some(tree)),
             Err(refusal) if refusal.code() == 404 => Ok(None),
@@ -85,7 +90,11 @@ pub(crate) async fn ensure(loopback: &Loopback, config: &Config) -> Result<(), R
     }
     let classes = row("scheduling.k8s.io/v1", "PriorityClass")?;
     let objects = [
-        priority_class("system-cluster-critical", 2_000_000_000, "For pods that the cluster cannot do without and that may run on another node."),
+        priority_class(
+            "system-cluster-critical",
+            2_000_000_000,
+            "For pods that the cluster cannot do without and that may run on another node.",
+        ),
         priority_class("system-node-critical", 2_000_001_000, "For pods that their node cannot do without."),
     ];
     let mut work: Vec<BoxFuture<'_, Result<(), Refusal>>> = Vec::new();

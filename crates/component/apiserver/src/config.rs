@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use addresses::Range;
+use pki::files::Pair;
 use pki::trust::Roots;
 use pki::{PrivateKey, PublicKey};
-use pki::files::Pair;
 use store::Store;
 
 /// Settings of an API server.

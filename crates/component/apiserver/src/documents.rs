@@ -13,6 +13,7 @@ use serving::Body;
 
 use crate::answer;
 use crate::discovery;
+use crate::openapi::Published;
 use crate::routes::Routes;
 
 /// What these paths show.
@@ -22,6 +23,7 @@ pub(crate) struct Documents {
     pub(crate) livez: Checks,
     pub(crate) readyz: Checks,
     pub(crate) metrics: Arc<observe::metrics::Registry>,
+    pub(crate) openapi: Published,
     pub(crate) tokens: Arc<Verifier>,
     /// Where clients outside find the keys.
     pub(crate) keys_uri: String,
@@ -61,6 +63,7 @@ impl Documents {
             ["metrics"] => Ok(self.metrics()),
             ["version"] => Ok(answer::json(observe::version().to_json())),
             ["api", ..] | ["apis", ..] => discover(by, routes, &segments),
+            ["openapi", rest @ ..] => self.openapi.answer(by, routes, rest),
             ["openid", "v1", "jwks"] => self.keys(),
             [".well-known", "openid-configuration"] => self.issuer(),
             _ => Err(Refusal::NoSuchPath),

@@ -13,6 +13,7 @@ mod config;
 mod discovery;
 mod documents;
 mod node_authorizer;
+mod openapi;
 mod reviews;
 mod routes;
 mod seats;

@@ -54,7 +54,8 @@ impl Server {
         let routes = Arc::new(Routes::default());
         let roles = Roles::new();
         let admission = admission::Chain::new(Arc::clone(&routes), Arc::clone(&roles));
-        routes.install(rows(&config, admission));
+        routes.install(rows(&config, Arc::new(admission)));
+        admission::Chain::ready(&routes).await?;
         let loopback_token = env::rand::uuid();
         let authenticator = Arc::new(authenticator(&config, &routes, &loopback_token));
         let authorizer: Arc<dyn Authorizer> = Arc::new(authz::Union(vec![
@@ -130,7 +131,8 @@ fn rows(config: &Config, admission: Arc<dyn Admission>) -> Vec<Route> {
 }
 
 fn authenticator(config: &Config, routes: &Arc<Routes>, loopback_token: &str) -> authn::Union {
-    let front_proxy = config.front_proxy.as_ref().map(|(roots, names)| (Arc::new(ClientTrust::new(roots.clone())), names.clone()));
+    let front_proxy =
+        config.front_proxy.as_ref().map(|(roots, names)| (Arc::new(ClientTrust::new(roots.clone())), names.clone()));
     authn::Union {
         clients: Arc::new(ClientTrust::new(config.client_authorities.clone())),
         front_proxy,
@@ -171,6 +173,7 @@ fn verbs(
             livez: checks("livez", &config.store),
             readyz: checks("readyz", &config.store),
             metrics: Arc::new(observe::metrics::Registry::new()),
+            openapi: crate::openapi::Published::default(),
             tokens: Arc::new(verifier(config)),
             keys_uri: format!("https://{}:{}/openid/v1/jwks", config.advertise_address, config.secure_port),
         },
@@ -194,7 +197,6 @@ fn clone_key(key: &pki::PrivateKey) -> Result<pki::PrivateKey, pki::Error> {
 
 fn checks(endpoint: &'static str, store: &Arc<dyn Store>) -> Checks {
     let checks = Checks::new(endpoint);
-    checks.add("ping", || Ok(()));
     checks.add("log", || Ok(()));
     let store = Arc::clone(store);
     checks.add("etcd", move || match futures::FutureExt::now_or_never(store.status()) {

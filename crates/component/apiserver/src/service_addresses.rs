@@ -164,9 +164,12 @@ impl ServiceAddresses {
 
     fn asked_address(&self, service: &Value, text: &str, at: usize, range: &Range) -> Result<IpAddr, Refusal> {
         let path = Path::of("spec.clusterIPs").index(at);
-        let address: IpAddr = text
-            .parse()
-            .map_err(|_not_an_address| invalid(service, Problem::invalid(path.clone(), text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")))?;
+        let address: IpAddr = text.parse().map_err(|_not_an_address| {
+            invalid(
+                service,
+                Problem::invalid(path.clone(), text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+            )
+        })?;
         if range.contains(address) {
             return Ok(address);
         }
@@ -180,7 +183,8 @@ impl ServiceAddresses {
         let free = pick(range.size(), u128::from(env::rand::u64()), |offset| {
             range.at(offset).is_none_or(|address| taken.contains(&address))
         });
-        free.and_then(|offset| range.at(offset)).ok_or_else(|| Refusal::Internal("failed to allocate a serviceIP: range is full".to_owned()))
+        free.and_then(|offset| range.at(offset))
+            .ok_or_else(|| Refusal::Internal("failed to allocate a serviceIP: range is full".to_owned()))
     }
 
     async fn taken_addresses(&self) -> Result<BTreeSet<IpAddr>, Refusal> {
@@ -245,7 +249,8 @@ impl ServiceAddresses {
                         usize::try_from(offset).is_ok_and(|offset| map.contains(offset))
                     });
                     let offset = free.and_then(|offset| u16::try_from(offset).ok());
-                    let offset = offset.ok_or_else(|| Refusal::Internal("failed to allocate a nodePort: range is full".to_owned()))?;
+                    let offset = offset
+                        .ok_or_else(|| Refusal::Internal("failed to allocate a nodePort: range is full".to_owned()))?;
                     map.insert(usize::from(offset));
                     first + offset
                 }
@@ -308,7 +313,9 @@ fn read_ports(bytes: &[u8]) -> Result<Bitmap, Refusal> {
     let decoded = codec::proto::decode_enveloped(bytes, object::Schema::builtin())
         .map_err(|error| Refusal::Internal(format!("the node port range cannot be read: {error}")))?;
     let data = decoded.value.str_at(&["data"]).unwrap_or_default();
-    let bytes = STANDARD.decode(data).map_err(|error| Refusal::Internal(format!("the node port range cannot be read: {error}")))?;
+    let bytes = STANDARD
+        .decode(data)
+        .map_err(|error| Refusal::Internal(format!("the node port range cannot be read: {error}")))?;
     Ok(Bitmap::from_bytes(&bytes))
 }
 

@@ -17,7 +17,12 @@ use crate::{Config, Index, Server, bind};
 ///
 /// # Errors
 /// When the sockets cannot be bound or fail.
-pub async fn run(config: Config, informers: &Informers, address: SocketAddr, shutdown: Shutdown) -> std::io::Result<()> {
+pub async fn run(
+    config: Config,
+    informers: &Informers,
+    address: SocketAddr,
+    shutdown: Shutdown,
+) -> std::io::Result<()> {
     let serial = u32::try_from(env::time::now().as_second()).unwrap_or(u32::MAX);
     let index = Arc::new(RwLock::new(Index::new(&config, serial)));
     let (namespaces, services, slices) =

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use env::net::{Listener, Stream, UdpSocket, listen_tcp};
 use env::task::{Fate, Shutdown, spawn};
 use env::time::timeout;
+use parking_lot::RwLock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
@@ -153,7 +154,7 @@ impl Server {
             Err(_) => return Step::Nothing,
         };
         let bytes_max = bytes_max.unwrap_or_else(|| query.udp_bytes_max());
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         match index.answer(&query, reply, bytes_max) {
             Outcome::Answered => Step::Send,
             Outcome::Forward => Step::Forward,

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::Stream;
-use typed::api::core::v1::{ConfigMap, Event, Node, Pod, PodStatus, Secret, Service};
+use futures::{Stream, StreamExt};
+use typed::api::core::v1::{ConfigMap, Event, Node, PersistentVolume, Pod, PodStatus, Secret, Service};
 
 /// The future of a call.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
@@ -86,6 +86,10 @@ pub trait Api: Debug + Send + Sync {
     fn services(&self) -> Answer<'_, Vec<Arc<Service>>>;
     /// A token of a pod's service account. Asked again and again: the implementation keeps tokens for 80 % of their life.
     fn token(&self, order: TokenOrder) -> Answer<'_, Token>;
+    /// The handler of a runtime class.
+    fn runtime_handler(&self, class: &str) -> Answer<'_, String>;
+    /// The volume that a claim is bound to, and that is bound to the claim.
+    fn claimed(&self, namespace: &str, claim: &str) -> Answer<'_, Arc<PersistentVolume>>;
     /// Tells an event. Failures are the recorder's to bear.
     fn event(&self, event: Event) -> Answer<'_, ()>;
     /// Makes or updates the node with all it says of itself.
@@ -104,7 +108,9 @@ fn alone<T: Send + 'static>() -> Answer<'static, T> {
 
 impl Api for Standalone {
     fn pods(&self) -> PodStream {
-        Box::pin(futures::stream::pending())
+        // That there are none is known at once.
+        let none = futures::stream::iter([PodChange::All(Vec::new())]);
+        Box::pin(none.chain(futures::stream::pending()))
     }
 
     fn pod_status(&self, _pod: &Pod, _status: PodStatus) -> Answer<'_, ()> {
@@ -133,6 +139,14 @@ impl Api for Standalone {
     }
 
     fn token(&self, _order: TokenOrder) -> Answer<'_, Token> {
+        alone()
+    }
+
+    fn runtime_handler(&self, _class: &str) -> Answer<'_, String> {
+        alone()
+    }
+
+    fn claimed(&self, _namespace: &str, _claim: &str) -> Answer<'_, Arc<PersistentVolume>> {
         alone()
     }
 

@@ -99,7 +99,7 @@ pub(crate) fn termination_message(
     use io::Read;
     let path = message_file(config, pod, &container.name, seen.attempt);
     let mut bytes = Vec::new();
-    match std::fs::File::open(&path) {
+    match env::fs::File::open(&path) {
         Ok(file) => {
             file.take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes)?;
         }

@@ -45,6 +45,9 @@ pub enum StartError {
     /// The runtime did not answer.
     #[error("the container runtime does not answer")]
     Runtime(#[source] cri::Failure),
+    /// The server's certificate is none.
+    #[error("the certificate of the kubelet's server cannot be used")]
+    Certificate(#[source] pki::Error),
     /// The machine could not be looked at, or state not be written.
     #[error("the node's state cannot be reached")]
     Io(#[from] std::io::Error),
@@ -63,6 +66,12 @@ pub struct Kubelet {
     ended_in: mpsc::Receiver<String>,
     /// What the last relist saw of each pod.
     listed: BTreeMap<String, u64>,
+}
+
+/// Whose pods are not known yet.
+struct Unread {
+    manifests: bool,
+    api: bool,
 }
 
 /// A view into a running kubelet.
@@ -156,22 +165,27 @@ impl Kubelet {
         let mut api: PodStream = self.shared.api.pods();
         let interval = self.shared.config.upkeep_interval;
         let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(interval));
-        // Whoever is not wanted is ended only when we know who is.
-        let mut synced = !has_manifests;
+        // Whoever is not wanted is ended only when we know who is: from the folder, and from the API server.
+        let mut unread = Unread { manifests: has_manifests, api: true };
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(pods) = manifests_in.recv() => {
                     self.manifests_changed(pods);
-                    if !std::mem::replace(&mut synced, true) {
-                        self.relist(synced).await;
+                    if std::mem::replace(&mut unread.manifests, false) && !unread.api {
+                        self.relist(true).await;
                     }
                 }
-                Some(change) = api.next() => self.api_changed(change),
+                Some(change) = api.next() => {
+                    self.api_changed(change);
+                    if std::mem::replace(&mut unread.api, false) && !unread.manifests {
+                        self.relist(true).await;
+                    }
+                }
                 Some(uid) = self.ended_in.recv() => self.worker_ended(&uid),
                 Some(uid) = nudged.recv() => self.nudge(&uid),
                 () = env::time::sleep_until(relist) => {
-                    self.relist(synced).await;
+                    self.relist(!unread.manifests && !unread.api).await;
                     relist = next(RELIST_INTERVAL);
                 }
                 () = env::time::sleep_until(upkeep) => {

@@ -167,7 +167,7 @@ fn container(status: &ContainerStatus, sandbox: &str) -> Seen {
 }
 
 /// The process that containerd and CRI-O name in the JSON text `info`.
-fn pid(info: &BTreeMap<String, String>) -> Option<i32> {
+pub(crate) fn pid(info: &BTreeMap<String, String>) -> Option<i32> {
     let tree = codec::yaml::parse(info.get("info")?.as_bytes()).ok()?;
     i32::try_from(tree.int_at(&["pid"])?).ok().filter(|pid| *pid > 0)
 }

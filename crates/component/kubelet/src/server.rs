@@ -1,10 +1,12 @@
 //! What the kubelet answers on port 10250.
 //!
 //! Whoever asks is admitted by a [`Gatekeeper`] first: authentication and authorization are not this module's, and there
-//! is no way past them. Streams (`exec`, `attach`, `portForward`, `run`) and checkpoints answer 501 until they are built.
+//! is no way past them. Checkpoints and the node's own logs answer 501 until they are built.
 
 mod logs;
+mod query;
 mod stats;
+mod streams;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use object::Value;
 use serving::{Body, Service};
 use typed::Kind;
+use typed::api::core::v1::Pod;
 
 use crate::node::View;
 
@@ -54,12 +57,12 @@ impl NodeServer {
 impl Service for NodeServer {
     fn call(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         Box::pin(async move {
-            let (parts, _body) = request.into_parts();
+            let (parts, body) = request.into_parts();
             let access = access(&parts.method, parts.uri.path());
             if let Err(refusal) = self.gatekeeper.admit(&parts, access).await {
                 return refusal;
             }
-            route(&self.view, &parts).await
+            route(&self.view, Request::from_parts(parts, body)).await
         })
     }
 }
@@ -89,24 +92,82 @@ pub(crate) fn access(method: &Method, path: &str) -> Access {
     Access { verb, subresources, path: path.to_owned() }
 }
 
-async fn route(view: &View, request: &http::request::Parts) -> Response<Body> {
-    let path = request.uri.path();
+/// The pod, and where it matters the container, that a path names.
+struct Asked<'a> {
+    namespace: &'a str,
+    pod: &'a str,
+    uid: Option<&'a str>,
+    container: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// From `{namespace}/{pod}/{container}` or `{namespace}/{pod}/{uid}/{container}`.
+    fn container(segments: &[&'a str]) -> Option<Asked<'a>> {
+        match *segments {
+            [namespace, pod, container] => Some(Asked { namespace, pod, uid: None, container }),
+            [namespace, pod, uid, container] => Some(Asked { namespace, pod, uid: Some(uid), container }),
+            _ => None,
+        }
+    }
+
+    /// From `{namespace}/{pod}` or `{namespace}/{pod}/{uid}`.
+    fn pod(segments: &[&'a str]) -> Option<Asked<'a>> {
+        match *segments {
+            [namespace, pod] => Some(Asked { namespace, pod, uid: None, container: "" }),
+            [namespace, pod, uid] => Some(Asked { namespace, pod, uid: Some(uid), container: "" }),
+            _ => None,
+        }
+    }
+
+    fn find(&self, view: &View) -> Option<Pod> {
+        find(view, self.namespace, self.pod, self.uid)
+    }
+}
+
+fn find(view: &View, namespace: &str, name: &str, uid: Option<&str>) -> Option<Pod> {
+    view.pods().into_iter().find(|pod| {
+        let meta = &pod.metadata;
+        meta.namespace.as_deref() == Some(namespace)
+            && meta.name.as_deref() == Some(name)
+            && uid.is_none_or(|uid| meta.uid.as_deref() == Some(uid))
+    })
+}
+
+async fn route(view: &View, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let reads = request.method == Method::GET || request.method == Method::HEAD;
+    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
+    let asks = request.method() == Method::GET || request.method() == Method::POST;
+    let nowhere = || text(StatusCode::NOT_FOUND, "404 page not found");
     match segments[..] {
         ["healthz"] | ["healthz", "ping"] if reads => text(StatusCode::OK, "ok"),
         ["pods"] if reads => pods(view),
         ["containerLogs", namespace, pod, container] if reads => {
-            logs::answer(view, (namespace, pod, container), request.uri.query().unwrap_or_default()).await
+            logs::answer(view, (namespace, pod, container), request.uri().query().unwrap_or_default()).await
         }
+        ["exec", ref rest @ ..] if asks => match Asked::container(rest) {
+            Some(asked) => streams::exec(view, &asked, request).await,
+            None => nowhere(),
+        },
+        ["attach", ref rest @ ..] if asks => match Asked::container(rest) {
+            Some(asked) => streams::attach(view, &asked, request).await,
+            None => nowhere(),
+        },
+        ["run", ref rest @ ..] if request.method() == Method::POST => match Asked::container(rest) {
+            Some(asked) => streams::run(view, &asked, request.uri().query().unwrap_or_default()).await,
+            None => nowhere(),
+        },
+        ["portForward", ref rest @ ..] if asks => match Asked::pod(rest) {
+            Some(asked) => streams::port_forward(view, &asked, request).await,
+            None => nowhere(),
+        },
         ["stats", "summary"] if reads => stats::summary(view).await,
         ["metrics", "resource"] if reads => stats::resource_metrics(view).await,
-        ["exec" | "attach" | "portForward" | "run" | "checkpoint" | "runningpods" | "logs" | "configz", ..]
-        | ["metrics", ..] => {
+        ["checkpoint" | "runningpods" | "logs" | "configz", ..] | ["metrics", ..] => {
             let message = format!("{path} is not built");
             text(StatusCode::NOT_IMPLEMENTED, &message)
         }
-        _ => text(StatusCode::NOT_FOUND, "404 page not found"),
+        _ => nowhere(),
     }
 }
 

@@ -52,20 +52,21 @@ pub struct RuntimeConfig {
     pub port_mappings: Vec<PortMapping>,
 }
 
-/// A port of the node that leads to a port of the pod.
+/// A port of the node that leads to a port of the pod. containerd spells the members as Go does when nothing is said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PortMapping {
     /// The node's port.
-    #[serde(default)]
+    #[serde(default, alias = "HostPort")]
     pub host_port: u16,
     /// The pod's port.
+    #[serde(alias = "ContainerPort")]
     pub container_port: u16,
     /// tcp, udp or sctp, in any case.
-    #[serde(default)]
+    #[serde(default, alias = "Protocol")]
     pub protocol: String,
     /// The node's address; all when empty.
-    #[serde(default, rename = "hostIP")]
+    #[serde(default, rename = "hostIP", alias = "HostIP")]
     pub host_ip: String,
 }
 

@@ -16,6 +16,7 @@ pub mod cni;
 pub mod config;
 mod hostports;
 pub mod ipam;
+pub mod keeper;
 pub mod node;
 pub mod peers;
 mod rules;

@@ -87,7 +87,10 @@ async fn sync(rules: &Arc<Mutex<Rules>>, work: fn(&mut Rules) -> Result<crate::S
 fn hear_service(model: &mut Model, change: &Changed<KubeService>) {
     match (&change.new, &change.old) {
         (Some(service), _) => model.service_set(service),
-        (None, Some(service)) => model.service_remove(&ServiceName::new(service.namespace(), service.name())),
+        (None, Some(service)) => model.service_remove(&ServiceName {
+            namespace: service.namespace().to_owned(),
+            name: service.name().to_owned(),
+        }),
         (None, None) => {}
     }
 }

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use http::request::Parts;
 use kind::{GroupKind, Refusal, User};
 use object::Value;
+use parking_lot::Mutex;
 
 use crate::{Admission, Attributes, RequestInfo};
 
@@ -21,6 +22,8 @@ pub struct Known {
 pub struct Authenticated {
     known: Known,
     user: Arc<User>,
+    /// What the client shall be told though all is well.
+    warnings: Mutex<Vec<String>>,
 }
 
 /// A request that its user may make. Shared by everything the request does.
@@ -86,7 +89,7 @@ impl Known {
     /// Asks who it is.
     pub async fn authenticate(self, judge: &dyn Authenticator) -> Result<Authenticated, (Known, Refusal)> {
         match judge.authenticate(&self).await {
-            Ok(user) => Ok(Authenticated { known: self, user: Arc::new(user) }),
+            Ok(user) => Ok(Authenticated { known: self, user: Arc::new(user), warnings: Mutex::default() }),
             Err(refusal) => Err((self, refusal)),
         }
     }
@@ -141,6 +144,22 @@ impl Authorized {
     /// Method, headers and extensions.
     pub fn parts(&self) -> &Parts {
         self.request.parts()
+    }
+
+    /// Notes something that the client shall be told though all is well.
+    pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
+        self.request.warnings.lock().extend(warnings);
+    }
+
+    /// What has been noted for the client so far, each thing once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        for warning in std::mem::take(&mut *self.request.warnings.lock()) {
+            if !seen.contains(&warning) {
+                seen.push(warning);
+            }
+        }
+        seen
     }
 
     /// Lets mutating admission change `object`.

@@ -201,9 +201,7 @@ impl Cgroups {
 
 /// Control files take a value in one write and are never replaced.
 fn put(file: &Path, value: &str) -> io::Result<()> {
-    use io::Write;
-    let mut open = std::fs::OpenOptions::new().write(true).open(file)?;
-    open.write_all(value.as_bytes())
+    env::fs::write_in_place(file, value.as_bytes())
         .map_err(|error| io::Error::new(error.kind(), format!("{} = {value}: {error}", file.display())))
 }
 

@@ -85,6 +85,16 @@ impl Cache {
         *self.progress.borrow()
     }
 
+    /// Waits until it applies the next change.
+    pub async fn moved(&self) {
+        let mut progress = self.progress.subscribe();
+        progress.mark_unchanged();
+        // The sender lives as long as the cache, so waiting ends with a change and nothing else.
+        if progress.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Follows how far it is.
     pub(crate) fn follow(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()

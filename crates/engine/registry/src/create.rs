@@ -45,6 +45,10 @@ impl Registry {
         conventions::settle_namespace(strategy, namespace, &mut object)?;
         strategy.default(&mut object);
         conventions::generate_name(&mut object);
+        // Before admission: what it adds belongs to nobody.
+        if !options.owners_settled {
+            ownership::record_create(self, &mut object, options, now);
+        }
         let name = Meta::of(&object).name().to_owned();
         let attributes = Attributes {
             operation: Operation::Create,
@@ -62,9 +66,6 @@ impl Registry {
         conventions::complete_new(strategy, object, now);
         strategy.prepare_create(&context, object);
         self.conform(object)?;
-        if !options.owners_settled {
-            ownership::record_create(self, object, options, now);
-        }
         let mut problems = conventions::check_metadata(strategy, object);
         problems.extend(strategy.validate_create(&context, object));
         if !problems.is_empty() {

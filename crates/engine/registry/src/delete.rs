@@ -115,7 +115,11 @@ impl Registry {
         let mut object = old.clone();
         settle_finalizers(&mut object, options);
         let grace = self.begin(&mut object, old, options, now);
-        let waits = Meta::of(&object).finalizers().next().is_some() || grace > 0;
+        let held = self.strategy.deletion(old, options.grace_seconds) == Deletion::Held;
+        let waits = held || Meta::of(&object).finalizers().next().is_some() || grace > 0;
+        if waits {
+            self.strategy.begin_deletion(&mut object);
+        }
         if options.dry_run {
             return Ok(Some(if waits { Deleted::Going(object) } else { Deleted::Gone(object) }));
         }
@@ -153,6 +157,7 @@ impl Registry {
         let meta = Meta::of(old);
         let seconds = match self.strategy.deletion(old, options.grace_seconds) {
             Deletion::Immediate => 0,
+            Deletion::Held => return hold(object, meta, now),
             Deletion::Graceful { seconds } => seconds.max(0),
         };
         let running = meta.deletion_grace_seconds().filter(|_| meta.is_deleting());
@@ -180,6 +185,14 @@ impl Registry {
         }
         seconds
     }
+}
+
+/// Begins a deletion that ends when the kind's own finalizers are gone; it has no period.
+fn hold(object: &mut Value, stored: Meta<'_>, now: Timestamp) -> i64 {
+    if !stored.is_deleting() {
+        MetaMut::of(object).set_time("deletionTimestamp", now);
+    }
+    0
 }
 
 /// What shall become of dependents stands among the finalizers, for the garbage collector.

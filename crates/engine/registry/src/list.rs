@@ -49,6 +49,17 @@ impl Registry {
         self.cache.get(&self.stored.key(namespace, name)).ok_or_else(|| self.not_found(name))
     }
 
+    /// An object as the cache has it now, for the server's own look-ups; kept decoded.
+    pub fn peek(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        self.cache.get(&self.stored.key(namespace, name))?.kept_tree(&self.stored).ok()
+    }
+
+    /// The objects (in `namespace`) as the cache has them now, for the server's own look-ups; kept decoded.
+    pub fn peek_all(&self, namespace: &str) -> Vec<Arc<Value>> {
+        let (objects, _) = self.cache.under(&self.stored.namespace_prefix(namespace));
+        objects.iter().filter_map(|object| object.kept_tree(&self.stored).ok()).collect()
+    }
+
     /// A page of objects.
     pub async fn list(&self, options: &ListOptions) -> Result<Page, Refusal> {
         if !options.continue_token.is_empty() {

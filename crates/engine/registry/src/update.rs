@@ -125,6 +125,10 @@ impl Registry {
             now,
         };
         self.strategy.default(&mut object);
+        // Before admission: what it adds belongs to nobody.
+        if !work.edit.owns_fields() {
+            ownership::record_update(self, (&mut object, old), work.subresource, work.options, now);
+        }
         let mut mutated = work.by.mutate(self.admission.as_ref(), &attributes, object).await?;
         let context = Context { user: work.by.user(), now, subresource: work.subresource };
         let object = mutated.object_mut();
@@ -157,9 +161,6 @@ impl Registry {
         self.conform(object)?;
         if facts.counts_generations && work.subresource != "status" {
             conventions::count_generation(object, old);
-        }
-        if !work.edit.owns_fields() {
-            ownership::record_update(self, (object, old), work.subresource, work.options, context.now);
         }
         // A write that changes nothing but the times of owners is none.
         patch::apply::settle_times(old, object);
@@ -231,6 +232,7 @@ impl Registry {
         let meta = Meta::of(&object);
         let deleted = meta.is_deleting()
             && meta.finalizers().next().is_none()
+            && self.strategy.deletion(&object, None) != kind::Deletion::Held
             && meta.deletion_grace_seconds().is_none_or(|seconds| seconds == 0);
         let with = match deleted {
             true => self.accompanied(Txn::new(), None, Some(&found.tree), dry_run).await?,

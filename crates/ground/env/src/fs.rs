@@ -1,12 +1,12 @@
 //! Files. The functions block; asynchronous callers wrap them in [`crate::task::blocking`].
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use std::fs::{
-    DirEntry, Metadata, canonicalize, copy, create_dir_all, hard_link, metadata, read, read_dir, read_link,
+    DirEntry, File, Metadata, canonicalize, copy, create_dir_all, hard_link, metadata, read, read_dir, read_link,
     read_to_string, remove_dir, remove_dir_all, remove_file, rename, symlink_metadata,
 };
 pub use std::os::unix::fs::symlink;
@@ -30,6 +30,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         return Err(error);
     }
     File::open(parent)?.sync_all()
+}
+
+/// Writes `bytes` over what `path` holds, in one write: for the kernel's control files, and for a file that is mounted
+/// elsewhere and must stay the same one. A crash may leave it cut short. The file must exist.
+pub fn write_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).truncate(true).open(path)?.write_all(bytes)
 }
 
 /// Sets the permission bits of `path`.

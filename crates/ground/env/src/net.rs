@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 pub use tokio::net::UdpSocket;
 
@@ -36,6 +36,26 @@ pub async fn connect_tcp(address: impl tokio::net::ToSocketAddrs) -> io::Result<
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(Stream::Tcp(stream))
+}
+
+/// A TCP socket that is not connected yet.
+///
+/// It belongs to the network namespace of the thread that made it, whichever thread connects it.
+#[derive(Debug)]
+pub struct Unconnected(TcpSocket);
+
+impl Unconnected {
+    /// A socket of the family of `address`.
+    pub fn towards(address: SocketAddr) -> io::Result<Unconnected> {
+        Ok(Unconnected(if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? }))
+    }
+
+    /// Connects it.
+    pub async fn connect(self, address: SocketAddr) -> io::Result<Stream> {
+        let stream = self.0.connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Stream::Tcp(stream))
+    }
 }
 
 /// Connects to the Unix socket at `path`.

@@ -1,7 +1,8 @@
 //! Signed tokens: JWS compact serialization (RFC 7515) with the algorithms of RFC 7518, and keys as JWK (RFC 7517).
 //!
-//! Deliberately not here: `none`, shared-secret algorithms, encryption, and the meaning of claims.
+//! Deliberately not here: `none`, shared-secret algorithms (but for [`sign_detached`]), encryption, and the meaning of claims.
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -90,6 +91,17 @@ pub fn sign(key: &PrivateKey, payload: &[u8]) -> Result<String, Error> {
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     Ok(token)
+}
+
+/// Signs `payload` with a shared secret (HMAC-SHA256) and leaves it out of the token: `header..signature`. Bootstrap tokens
+/// vouch for `cluster-info` in this way; nothing else is ever signed like this.
+pub fn sign_detached(id: &str, secret: &str, payload: &[u8]) -> String {
+    let header = format!(r#"{{"alg":"HS256","kid":"{id}"}}"#);
+    let header = URL_SAFE_NO_PAD.encode(header);
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = hmac::sign(&key, signed.as_bytes());
+    format!("{header}..{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
 impl Token {

@@ -22,10 +22,10 @@ pub enum Escalation {
     #[error("{0}")]
     Forbidden(String),
     /// The binding's role does not exist: 404 for its resource and name.
-    #[error("{plural}.rbac.authorization.k8s.io {name:?} not found")]
+    #[error("{resource}.rbac.authorization.k8s.io {name:?} not found")]
     RoleNotFound {
-        /// `roles` or `clusterroles`.
-        plural: &'static str,
+        /// `role` or `clusterrole`, as upstream's text and details have it.
+        resource: &'static str,
         /// The role's name.
         name: String,
     },
@@ -36,7 +36,7 @@ pub enum Escalation {
 pub struct NewRole<'a> {
     /// Namespace; empty for cluster roles.
     pub namespace: &'a str,
-    /// Name.
+    /// Name, as the request's path has it: empty for creations, so that rules for names do not allow them.
     pub name: &'a str,
     /// Rules.
     pub rules: &'a [PolicyRule],
@@ -74,8 +74,8 @@ pub fn check_binding(
         return Ok(());
     }
     let Some(rules) = policy.rules_of_role(role, namespace) else {
-        let plural = plural.strip_suffix('s').unwrap_or(plural);
-        return Err(Escalation::RoleNotFound { plural, name: role.name.clone() });
+        let resource = plural.strip_suffix('s').unwrap_or(plural);
+        return Err(Escalation::RoleNotFound { resource, name: role.name.clone() });
     };
     check_rules(&policy.rules_of(user, namespace), user, rules)
 }
@@ -101,7 +101,7 @@ fn check_rules(held: &RulesOfUser, user: &User, wanted: &[PolicyRule]) -> Result
 }
 
 fn asked<'a>(verb: &'a str, namespace: &'a str, resource: &'a str) -> Attributes<'a> {
-    Attributes { verb, group: GROUP, version: "v1", namespace, resource, ..Attributes::default() }
+    Attributes { verb, group: GROUP, version: "*", namespace, resource, ..Attributes::default() }
 }
 
 fn everything() -> [PolicyRule; 2] {

@@ -45,3 +45,14 @@ pub fn decide(policy: &Policy, nodes: &NodeGraph, user: &User, attributes: &Attr
         decision => decision,
     }
 }
+
+/// What `user` may do in `namespace` (empty: cluster-wide only), as far as rules can say it.
+///
+/// The list is not whole where `problems` is not empty: what nodes may do depends on their pods.
+pub fn rules_of(policy: &Policy, user: &User, namespace: &str) -> RulesOfUser {
+    let mut found = policy.rules_of(user, namespace);
+    if node_of(user).is_some() {
+        found.problems.insert(0, "node authorizer does not support user rule resolution".to_owned());
+    }
+    found
+}

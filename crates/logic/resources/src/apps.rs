@@ -12,6 +12,8 @@ const STATUS_KEEPS_LABELS: &[(&str, &str)] = &[("", "status"), ("status", "spec"
 
 /// A ControllerRevision.
 pub(crate) const CONTROLLER_REVISION: Promises = Promises {
+    check_create: crate::check::workload::controller_revision,
+    check_update: crate::check::workload::controller_revision_update,
     columns: crate::print::workload::CONTROLLER_REVISION,
     cells: crate::print::workload::controller_revision,
     ..Promises::DATA
@@ -20,6 +22,9 @@ pub(crate) const CONTROLLER_REVISION: Promises = Promises {
 /// A DaemonSet.
 pub(crate) const DAEMON_SET: Promises = Promises {
     default: |set| within(set, "spec", default_daemon_set),
+    check_create: crate::check::workload::daemon_set,
+    warn: crate::check::podwarnings::of_workload,
+    check_update: crate::check::workload::daemon_set_update,
     columns: crate::print::workload::DAEMON_SET,
     cells: crate::print::workload::daemon_set,
     ..Promises::WORKLOAD
@@ -29,6 +34,9 @@ pub(crate) const DAEMON_SET: Promises = Promises {
 pub(crate) const DEPLOYMENT: Promises = Promises {
     default: |deployment| within(deployment, "spec", default_deployment),
     update: update_deployment,
+    check_create: crate::check::workload::deployment,
+    warn: crate::check::podwarnings::of_workload,
+    check_update: crate::check::workload::deployment_update,
     resets: STATUS_KEEPS_LABELS,
     columns: crate::print::workload::DEPLOYMENT,
     cells: crate::print::workload::deployment,
@@ -43,6 +51,9 @@ pub(crate) const REPLICA_SET: Promises = Promises {
             within(spec, "template", default_template);
         });
     },
+    check_create: crate::check::workload::replica_set,
+    warn: crate::check::podwarnings::of_workload,
+    check_update: crate::check::workload::replica_set_update,
     columns: crate::print::workload::REPLICAS,
     cells: crate::print::workload::replica_set,
     ..Promises::WORKLOAD
@@ -52,6 +63,9 @@ pub(crate) const REPLICA_SET: Promises = Promises {
 pub(crate) const STATEFUL_SET: Promises = Promises {
     name: object::names::dns_label,
     default: |set| within(set, "spec", default_stateful_set),
+    check_create: crate::check::workload::stateful_set,
+    warn: crate::check::podwarnings::of_workload,
+    check_update: crate::check::workload::stateful_set_update,
     columns: crate::print::workload::STATEFUL_SET,
     cells: crate::print::workload::stateful_set,
     ..Promises::WORKLOAD

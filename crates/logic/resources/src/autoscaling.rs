@@ -19,6 +19,8 @@ const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
 /// The version that is stored.
 pub(crate) const V2: Promises = Promises {
     default: default_v2,
+    check_create: crate::check::autoscaling::create,
+    check_update: |context, new, _| crate::check::autoscaling::create(context, new),
     columns: crate::print::autoscaling::COLUMNS,
     cells: crate::print::autoscaling::cells,
     ..Promises::STATUS
@@ -31,6 +33,8 @@ pub(crate) const V1: Promises = Promises {
     },
     stored: to_v2,
     served: to_v1,
+    check_create: |context, new| crate::check::autoscaling::create(context, &to_v2(new.clone())),
+    check_update: |context, new, _| crate::check::autoscaling::create(context, &to_v2(new.clone())),
     cells: |scaler, now| crate::print::autoscaling::cells(&to_v2(scaler.clone()), now),
     ..V2
 };

@@ -13,6 +13,8 @@ const BACKOFF_LIMIT: i64 = 6;
 /// A CronJob.
 pub(crate) const CRON_JOB: Promises = Promises {
     default: |cron| within(cron, "spec", default_cron_job),
+    check_create: crate::check::batch::cron_job,
+    check_update: crate::check::batch::cron_job_update,
     columns: crate::print::batch::CRON_JOB,
     cells: crate::print::batch::cron_job,
     ..Promises::WORKLOAD
@@ -22,6 +24,8 @@ pub(crate) const CRON_JOB: Promises = Promises {
 pub(crate) const JOB: Promises = Promises {
     default: default_job,
     create,
+    check_create: crate::check::batch::job,
+    check_update: crate::check::batch::job_update,
     selectable: &["status.successful"],
     select: |job| {
         let succeeded = job.int_at(&["status", "succeeded"]).unwrap_or(0);
@@ -59,6 +63,11 @@ fn default_job(job: &mut Value) {
         default_failure_policy(spec);
         within(spec, "template", default_template);
     });
+    default_labels(job);
+}
+
+/// A job without labels has those of its pods.
+fn default_labels(job: &mut Value) {
     if empty(job.at(&["metadata", "labels"]))
         && let Some(labels) = job.at(&["spec", "template", "metadata", "labels"]).cloned()
         && !empty(Some(&labels))
@@ -97,4 +106,5 @@ fn create(_context: &Context<'_>, job: &mut Value) {
     if job.at(&["spec", "selector", "matchLabels", SELECTED]).is_none() {
         job.set(&["spec", "selector", "matchLabels", SELECTED], uid);
     }
+    default_labels(job);
 }

@@ -10,6 +10,8 @@ use crate::tree::{carry, owned, put, text};
 pub(crate) const SIGNING_REQUEST: Promises = Promises {
     create,
     update,
+    check_create: crate::check::certificates::create,
+    check_update: crate::check::certificates::update,
     resets: &[
         ("", "spec"),
         ("", "status"),

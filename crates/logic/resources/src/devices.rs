@@ -7,11 +7,17 @@ use crate::promises::{Promises, STATUS_RESETS};
 use crate::tree::{default_text, default_to, each, owned, text, unset, within};
 
 /// A DeviceClass.
-pub(crate) const CLASS: Promises = Promises { ..Promises::COUNTED };
+pub(crate) const CLASS: Promises = Promises {
+    check_create: crate::check::devices::class,
+    check_update: |context, new, _| crate::check::devices::class(context, new),
+    ..Promises::COUNTED
+};
 
 /// A ResourceClaim.
 pub(crate) const CLAIM: Promises = Promises {
     default: |claim| within(claim, "spec", default_claim_spec),
+    check_create: crate::check::devices::claim,
+    check_update: crate::check::devices::claim_update,
     resets: STATUS_RESETS,
     columns: crate::print::policy::RESOURCE_CLAIM,
     cells: crate::print::policy::resource_claim,
@@ -21,6 +27,8 @@ pub(crate) const CLAIM: Promises = Promises {
 /// A ResourceClaimTemplate.
 pub(crate) const CLAIM_TEMPLATE: Promises = Promises {
     default: |template| within(template, "spec", |spec| within(spec, "spec", default_claim_spec)),
+    check_create: crate::check::devices::claim_template,
+    check_update: crate::check::devices::claim_template_update,
     ..Promises::DATA
 };
 
@@ -28,6 +36,8 @@ pub(crate) const CLAIM_TEMPLATE: Promises = Promises {
 pub(crate) const SLICE: Promises = Promises {
     create: mark_taints,
     update: |context, slice, _| mark_taints(context, slice),
+    check_create: crate::check::devices::slice,
+    check_update: crate::check::devices::slice_update,
     selectable: &["spec.nodeName", "spec.driver"],
     select,
     columns: crate::print::policy::RESOURCE_SLICE,

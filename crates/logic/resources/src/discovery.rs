@@ -11,6 +11,8 @@ pub(crate) const ENDPOINT_SLICE: Promises = Promises {
             default_to(port, "protocol", "TCP");
         });
     },
+    check_create: crate::check::discovery::slice,
+    check_update: crate::check::discovery::slice_update,
     columns: crate::print::network::ENDPOINT_SLICE,
     cells: crate::print::network::endpoint_slice,
     ..Promises::COUNTED

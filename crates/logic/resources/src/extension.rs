@@ -18,6 +18,8 @@ pub(crate) const DEFINITION: Promises = Promises {
             store_version(new);
         }
     },
+    check_create: crate::check::extension::definition,
+    check_update: crate::check::extension::definition_update,
     columns: crate::print::core::CREATED_AT,
     cells: crate::print::core::created_at,
     ..Promises::WORKLOAD
@@ -26,8 +28,12 @@ pub(crate) const DEFINITION: Promises = Promises {
 /// An APIService.
 pub(crate) const API_SERVICE: Promises = Promises {
     facts: Facts { counts_generations: false, ..FACTS },
+    // `v1.` is the name of the core group's version.
+    name: object::names::path_segment,
     default: |service| at(service, &["spec", "service"], |reference| default_to(reference, "port", 443)),
     create: create_api_service,
+    check_create: crate::check::extension::api_service,
+    check_update: |context, new, _| crate::check::extension::api_service(context, new),
     columns: crate::print::policy::API_SERVICE,
     cells: crate::print::policy::api_service,
     ..Promises::STATUS

@@ -8,6 +8,8 @@ use crate::tree::{default_nonzero, default_to, within};
 /// A FlowSchema.
 pub(crate) const FLOW_SCHEMA: Promises = Promises {
     default: |schema| within(schema, "spec", |spec| default_nonzero(spec, "matchingPrecedence", 1000)),
+    check_create: crate::check::flowcontrol::schema,
+    check_update: |context, new, _| crate::check::flowcontrol::schema(context, new),
     columns: crate::print::policy::FLOW_SCHEMA,
     cells: crate::print::policy::flow_schema,
     ..Promises::WORKLOAD
@@ -16,6 +18,8 @@ pub(crate) const FLOW_SCHEMA: Promises = Promises {
 /// A PriorityLevelConfiguration.
 pub(crate) const PRIORITY_LEVEL: Promises = Promises {
     default: |level| within(level, "spec", default_level),
+    check_create: crate::check::flowcontrol::level,
+    check_update: |context, new, _| crate::check::flowcontrol::level(context, new),
     columns: crate::print::policy::PRIORITY_LEVEL,
     cells: crate::print::policy::priority_level,
     ..Promises::WORKLOAD

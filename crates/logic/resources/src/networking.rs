@@ -12,6 +12,8 @@ pub(crate) const INGRESS_CLASS: Promises = Promises {
             within(spec, "parameters", |parameters| default_to(parameters, "scope", "Cluster"))
         });
     },
+    check_create: crate::check::networking::ingress_class,
+    check_update: crate::check::networking::ingress_class_update,
     columns: crate::print::network::INGRESS_CLASS,
     cells: crate::print::network::ingress_class,
     ..Promises::COUNTED
@@ -19,6 +21,8 @@ pub(crate) const INGRESS_CLASS: Promises = Promises {
 
 /// An Ingress.
 pub(crate) const INGRESS: Promises = Promises {
+    check_create: crate::check::networking::ingress,
+    check_update: crate::check::networking::ingress_update,
     columns: crate::print::network::INGRESS,
     cells: crate::print::network::ingress,
     ..Promises::WORKLOAD.created_on_update()
@@ -26,6 +30,9 @@ pub(crate) const INGRESS: Promises = Promises {
 
 /// An IPAddress, named by its address.
 pub(crate) const IP_ADDRESS: Promises = Promises {
+    name: crate::check::addresses::address_name,
+    check_create: crate::check::networking::ip_address,
+    check_update: crate::check::networking::ip_address_update,
     selectable: &["spec.parentRef.group", "spec.parentRef.resource", "spec.parentRef.namespace", "spec.parentRef.name"],
     select: select_parent,
     columns: crate::print::network::IP_ADDRESS,
@@ -36,6 +43,8 @@ pub(crate) const IP_ADDRESS: Promises = Promises {
 /// A NetworkPolicy.
 pub(crate) const NETWORK_POLICY: Promises = Promises {
     default: |policy| within(policy, "spec", default_policy),
+    check_create: crate::check::networking::network_policy,
+    check_update: |context, new, _| crate::check::networking::network_policy(context, new),
     columns: crate::print::network::NETWORK_POLICY,
     cells: crate::print::network::network_policy,
     ..Promises::COUNTED
@@ -43,6 +52,8 @@ pub(crate) const NETWORK_POLICY: Promises = Promises {
 
 /// A ServiceCIDR.
 pub(crate) const SERVICE_CIDR: Promises = Promises {
+    check_create: crate::check::networking::service_cidr,
+    check_update: crate::check::networking::service_cidr_update,
     columns: crate::print::network::SERVICE_CIDR,
     cells: crate::print::network::service_cidr,
     ..Promises::STATUS

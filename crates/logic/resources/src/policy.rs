@@ -4,6 +4,8 @@ use crate::promises::Promises;
 
 /// A PodDisruptionBudget.
 pub(crate) const DISRUPTION_BUDGET: Promises = Promises {
+    check_create: crate::check::policy::disruption_budget,
+    check_update: crate::check::policy::disruption_budget_update,
     columns: crate::print::policy::DISRUPTION_BUDGET,
     cells: crate::print::policy::disruption_budget,
     ..Promises::WORKLOAD.versioned_updates()

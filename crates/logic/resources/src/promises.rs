@@ -19,6 +19,8 @@ pub(crate) struct Promises {
     pub check_update: fn(&Context<'_>, &Value, &Value) -> Vec<Problem>,
     pub warn: fn(&Context<'_>, &Value, Option<&Value>) -> Vec<String>,
     pub deletion: fn(&Value, Option<i64>) -> Deletion,
+    /// Marks an object whose deletion begins and will take time.
+    pub begin_deletion: fn(&mut Value),
     /// Subresource and the dotted path that is reset when it is written.
     pub resets: &'static [(&'static str, &'static str)],
     pub selectable: &'static [&'static str],
@@ -44,6 +46,7 @@ impl Promises {
         check_update: |_, _, _| Vec::new(),
         warn: |_, _, _| Vec::new(),
         deletion: |_, _| Deletion::Immediate,
+        begin_deletion: |_| {},
         resets: &[],
         selectable: &[],
         select: |_| Vec::new(),
@@ -141,6 +144,10 @@ impl Strategy for Row {
 
     fn deletion(&self, object: &Value, requested_seconds: Option<i64>) -> Deletion {
         (self.promises.deletion)(object, requested_seconds)
+    }
+
+    fn begin_deletion(&self, object: &mut Value) {
+        (self.promises.begin_deletion)(object);
     }
 
     fn reset_fields(&self, subresource: &str) -> Vec<Path> {

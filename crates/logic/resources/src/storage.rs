@@ -10,6 +10,8 @@ use crate::tree::{default_to, empty, put, same, within};
 pub(crate) const CSI_DRIVER: Promises = Promises {
     default: |driver| within(driver, "spec", default_driver),
     update: count_driver,
+    check_create: crate::check::storage::driver,
+    check_update: crate::check::storage::driver_update,
     columns: crate::print::volume::CSI_DRIVER,
     cells: crate::print::volume::csi_driver,
     ..Promises::DATA.versioned_updates()
@@ -17,6 +19,8 @@ pub(crate) const CSI_DRIVER: Promises = Promises {
 
 /// A CSINode.
 pub(crate) const CSI_NODE: Promises = Promises {
+    check_create: crate::check::storage::csi_node,
+    check_update: crate::check::storage::csi_node_update,
     columns: crate::print::volume::CSI_NODE,
     cells: crate::print::volume::csi_node,
     ..Promises::DATA.versioned_updates()
@@ -24,6 +28,8 @@ pub(crate) const CSI_NODE: Promises = Promises {
 
 /// A CSIStorageCapacity.
 pub(crate) const CSI_STORAGE_CAPACITY: Promises = Promises {
+    check_create: crate::check::storage::capacity,
+    check_update: crate::check::storage::capacity_update,
     columns: crate::print::volume::CSI_STORAGE_CAPACITY,
     cells: crate::print::volume::csi_storage_capacity,
     ..Promises::DATA.versioned_updates()
@@ -35,6 +41,8 @@ pub(crate) const STORAGE_CLASS: Promises = Promises {
         default_to(class, "reclaimPolicy", "Delete");
         default_to(class, "volumeBindingMode", "Immediate");
     },
+    check_create: crate::check::storage::class,
+    check_update: crate::check::storage::class_update,
     columns: crate::print::volume::STORAGE_CLASS,
     cells: crate::print::volume::storage_class,
     ..Promises::DATA
@@ -42,6 +50,8 @@ pub(crate) const STORAGE_CLASS: Promises = Promises {
 
 /// A VolumeAttachment.
 pub(crate) const VOLUME_ATTACHMENT: Promises = Promises {
+    check_create: crate::check::storage::attachment,
+    check_update: crate::check::storage::attachment_update,
     columns: crate::print::volume::VOLUME_ATTACHMENT,
     cells: crate::print::volume::volume_attachment,
     ..Promises::STATUS.versioned_updates()
@@ -49,6 +59,8 @@ pub(crate) const VOLUME_ATTACHMENT: Promises = Promises {
 
 /// A VolumeAttributesClass.
 pub(crate) const VOLUME_ATTRIBUTES_CLASS: Promises = Promises {
+    check_create: crate::check::storage::attributes_class,
+    check_update: crate::check::storage::attributes_class_update,
     columns: crate::print::volume::VOLUME_ATTRIBUTES_CLASS,
     cells: crate::print::volume::volume_attributes_class,
     ..Promises::DATA

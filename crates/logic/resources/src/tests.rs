@@ -52,3 +52,22 @@ fn defaults_and_preparation_stand_any_object() {
 }
 
 mod tables;
+
+mod checks;
+mod goldens;
+mod minimal;
+
+/// An object as the path of creation makes it: defaulted, prepared, canonical.
+fn created(api_version: &str, kind: &str, text: &str) -> (Arc<dyn Strategy>, Value) {
+    let row = rows().find(|row| row.kind == kind && row.api_version() == api_version).expect("the row exists");
+    let strategy = strategy_for(row).expect("the row is stored");
+    let root = Root::builtin(api_version, kind).expect("the kind exists");
+    let mut object = codec::yaml::decode(text.as_bytes(), root).expect("the fixture is valid").value;
+    strategy.default(&mut object);
+    object.set(&["metadata", "uid"], "0b9a7a5e-0000-4000-8000-000000000001");
+    let user = User { name: "somebody".to_owned(), ..User::default() };
+    let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "" };
+    strategy.prepare_create(&context, &mut object);
+    let canonical = json::decode(&json::encode(&object, root), root).expect("what was encoded can be decoded").value;
+    (strategy, canonical)
+}

@@ -30,7 +30,7 @@ impl File {
 
     /// Whether a tool wrote it: its first line says so.
     pub(crate) fn is_generated(&self) -> bool {
-        self.text.starts_with("// @generated")
+        self.text.lines().take(5).any(|line| line.starts_with("//") && line.contains("@generated"))
     }
 
     /// Whether it is compiled for tests only.

@@ -49,6 +49,8 @@ pub enum Deletion {
         /// The period.
         seconds: i64,
     },
+    /// When finalizers of the kind's own, outside of the metadata, are gone: a namespace's contents.
+    Held,
 }
 
 /// One column of a kind's table.
@@ -117,6 +119,9 @@ pub trait Strategy: Send + Sync {
     fn deletion(&self, _object: &Value, _requested_seconds: Option<i64>) -> Deletion {
         Deletion::Immediate
     }
+
+    /// Marks an object whose deletion begins and will take time, beyond its metadata.
+    fn begin_deletion(&self, _object: &mut Value) {}
 
     /// Fields that server-side apply must not own when `subresource` is written.
     fn reset_fields(&self, _subresource: &str) -> Vec<Path> {

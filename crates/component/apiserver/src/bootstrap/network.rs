@@ -69,10 +69,8 @@ fn endpoints(config: &Config) -> Value {
     let mut object = named();
     object.set(&["metadata", "labels", "endpointslice.kubernetes.io/skip-mirror"], "true");
     let address = Value::from_pairs([("ip", config.advertise_address.to_string())]);
-    let subset = Value::from_pairs([
-        ("addresses", Value::from(vec![address])),
-        ("ports", Value::from(vec![port(config)])),
-    ]);
+    let subset =
+        Value::from_pairs([("addresses", Value::from(vec![address])), ("ports", Value::from(vec![port(config)]))]);
     object.set(&["subsets"], vec![subset]);
     object
 }

@@ -147,6 +147,7 @@ fn written(
 ) -> Result<Response<Body>, Refusal> {
     let context = Context { user: call.by.user(), now: env::time::now(), subresource: &call.target.subresource };
     warnings.extend(call.registry.strategy().warnings(&context, object, old));
+    warnings.extend(call.by.take_warnings());
     let mut response = answered(call, object, code, wanted)?;
     answer::warn(&mut response, &warnings);
     Ok(response)

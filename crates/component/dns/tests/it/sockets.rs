@@ -1,8 +1,10 @@
 //! Questions over real sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+
+use parking_lot::RwLock;
 use std::time::Duration;
 
 use dns::{Config, Index, Server, bind};
@@ -86,7 +88,7 @@ fn named(name: &str, spec: ServiceSpec) -> Service {
 async fn answers_over_udp_and_tcp() {
     let (server, index, shutdown) = serve(Vec::new()).await;
     let spec = ServiceSpec { cluster_ips: Some(vec!["10.96.0.1".to_owned()]), ..ServiceSpec::default() };
-    index.write().unwrap().service_set(&named("kubernetes", spec));
+    index.write().service_set(&named("kubernetes", spec));
     let question = question("kubernetes.default.svc.cluster.local.");
     for answer in [ask(server, &question).await, ask_stream(server, &question).await] {
         assert_eq!(answer.metadata.id, question.metadata.id);
@@ -111,7 +113,7 @@ async fn forwards_other_names_once() {
         external_name: Some("api.example.com".to_owned()),
         ..ServiceSpec::default()
     };
-    index.write().unwrap().service_set(&named("away", spec));
+    index.write().service_set(&named("away", spec));
     let answer = ask(server, &question("away.default.svc.cluster.local.")).await;
     let data: Vec<String> = answer.answers.iter().map(|record| record.data.to_string()).collect();
     assert_eq!(data, ["api.example.com.", "192.0.2.1"], "an alias is followed");

@@ -39,7 +39,7 @@ pub(crate) enum Stream {
 #[derive(Debug)]
 pub(crate) struct Reader {
     path: PathBuf,
-    file: std::fs::File,
+    file: env::fs::File,
     wanted: Wanted,
     rest: Vec<u8>,
     left: Option<u64>,
@@ -49,7 +49,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Opens a log at the place where what is wanted begins.
     pub(crate) fn open(path: PathBuf, wanted: Wanted) -> io::Result<Reader> {
-        let mut file = std::fs::File::open(&path)?;
+        let mut file = env::fs::File::open(&path)?;
         if let Some(lines) = wanted.tail_lines {
             let start = tail_start(&mut file, lines)?;
             file.seek(SeekFrom::Start(start))?;
@@ -100,7 +100,7 @@ impl Reader {
         if present.ino() == self.file.metadata()?.ino() {
             return Ok(false);
         }
-        self.file = std::fs::File::open(&self.path)?;
+        self.file = env::fs::File::open(&self.path)?;
         Ok(true)
     }
 
@@ -141,7 +141,7 @@ fn parse(line: &[u8]) -> Option<(&[u8], Stream, bool, &[u8])> {
 }
 
 /// Where the last `lines` lines begin, read from the end.
-fn tail_start(file: &mut std::fs::File, lines: usize) -> io::Result<u64> {
+fn tail_start(file: &mut env::fs::File, lines: usize) -> io::Result<u64> {
     let size = file.metadata()?.len();
     let (mut at, mut found) = (size, 0);
     if lines == 0 {

@@ -15,7 +15,7 @@ use crate::logs::{
     reading::{Reader, Stream, Wanted},
 };
 use crate::node::View;
-use crate::server::text;
+use crate::server::{query, text};
 
 /// How many chunks wait for a slow reader.
 const CHUNKS_MAX: usize = 4;
@@ -37,9 +37,7 @@ pub(super) async fn answer(
         Ok(query) => query,
         Err(problem) => return text(StatusCode::UNPROCESSABLE_ENTITY, &problem),
     };
-    let is_it =
-        |it: &Pod| it.metadata.namespace.as_deref() == Some(namespace) && it.metadata.name.as_deref() == Some(pod);
-    let Some(found) = view.pods().into_iter().find(is_it) else {
+    let Some(found) = super::find(view, namespace, pod, None) else {
         return text(StatusCode::NOT_FOUND, &format!("pod \"{pod}\" does not exist"));
     };
     let status = found.status.as_ref().and_then(|status| podplan::status::container_status(status, container));
@@ -94,7 +92,7 @@ fn parse(query: &str, now: Timestamp) -> Result<Query, String> {
     let mut result = Query::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decoded(value);
+        let value = query::decoded(value);
         let wrong = || format!("invalid value for {name}: {value:?}");
         let flag = || match value.as_str() {
             "true" | "1" => Ok(true),
@@ -124,28 +122,6 @@ fn parse(query: &str, now: Timestamp) -> Result<Query, String> {
         }
     }
     Ok(result)
-}
-
-/// Takes `%3A` and `+` back.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while at < bytes.len() {
-        let code = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
-            .flatten();
-        match code {
-            Some(code) => {
-                out.push(code);
-                at += 3;
-            }
-            None => {
-                out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Knows whether a container still runs.

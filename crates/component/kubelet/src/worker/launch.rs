@@ -251,9 +251,11 @@ impl Worker {
         let folder = self.shared.config.pod_folder(uid);
         env::fs::create_dir_all(&folder)?;
         let file = folder.join("etc-hosts");
-        // Running containers have this very file mounted: it is written in place of itself only when it changed.
-        if env::fs::read(&file).ok().as_deref() != Some(text.as_bytes()) {
-            env::fs::write_atomic(&file, text.as_bytes(), env::fs::PUBLIC)?;
+        // Running containers have this very file mounted: it stays the same one, and is written only when it changed.
+        match env::fs::read(&file).ok() {
+            None => env::fs::write_atomic(&file, text.as_bytes(), env::fs::PUBLIC)?,
+            Some(there) if there != text.as_bytes() => env::fs::write_in_place(&file, text.as_bytes())?,
+            Some(_) => {}
         }
         let host_path = file.to_string_lossy().into_owned();
         Ok(Some(Mount { container_path: "/etc/hosts".to_owned(), host_path, ..Default::default() }))

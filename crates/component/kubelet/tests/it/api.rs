@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kubelet::{Answer, Api, ApiError, Config, PodChange, PodStream, Token, TokenOrder};
 use podplan::eviction::{Bound, Signal, Threshold};
 use tokio::sync::{mpsc, watch};
-use typed::api::core::v1::{ConfigMap, Event, Node, Pod, PodStatus, Secret, Service};
+use typed::api::core::v1::{ConfigMap, Event, Node, PersistentVolume, Pod, PodStatus, Secret, Service};
 use typed::meta::Time;
 
 use crate::{Node as Host, PATIENCE};
@@ -29,6 +29,7 @@ struct Memory {
     pods: Mutex<Option<mpsc::Receiver<PodChange>>>,
     changes: mpsc::Sender<PodChange>,
     config_map: Mutex<ConfigMap>,
+    volume: Mutex<Option<Arc<PersistentVolume>>>,
     seen: watch::Sender<Seen>,
 }
 
@@ -39,7 +40,8 @@ impl Memory {
             data: Some(BTreeMap::from([("greeting".to_owned(), "hello".to_owned())])),
             ..Default::default()
         });
-        Arc::new(Memory { pods: Mutex::new(Some(pods)), changes, config_map, seen: watch::Sender::default() })
+        let pods = Mutex::new(Some(pods));
+        Arc::new(Memory { pods, changes, config_map, volume: Mutex::default(), seen: watch::Sender::default() })
     }
 
     fn note(&self, note: impl FnOnce(&mut Seen)) -> Answer<'_, ()> {
@@ -99,6 +101,17 @@ impl Api for Memory {
     fn token(&self, order: TokenOrder) -> Answer<'_, Token> {
         let token = format!("token-for-{}", order.audience);
         Box::pin(std::future::ready(Ok(Token { token, expires_at: Timestamp::MAX })))
+    }
+
+    fn runtime_handler(&self, class: &str) -> Answer<'_, String> {
+        let answer = Err(ApiError::NotFound(format!("runtimeclasses.node.k8s.io \"{class}\" not found")));
+        Box::pin(std::future::ready(if class == "usual" { Ok("runc".to_owned()) } else { answer }))
+    }
+
+    fn claimed(&self, namespace: &str, claim: &str) -> Answer<'_, Arc<PersistentVolume>> {
+        let answer = Err(ApiError::NotFound(format!("persistentvolumeclaims \"{claim}\" not found")));
+        let found = self.volume.lock().expect("a lock").clone().filter(|_| (namespace, claim) == ("ns", "disk"));
+        Box::pin(std::future::ready(found.map_or(answer, Ok)))
     }
 
     fn event(&self, event: Event) -> Answer<'_, ()> {

@@ -4,7 +4,9 @@
 mod containerd;
 
 mod api;
+mod network;
 mod server;
+mod streams;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Tests of `info`.
+
 use super::*;
 
 /// `verb group/version namespace resource name subresource rest`, or `verb path` when it is no resource.

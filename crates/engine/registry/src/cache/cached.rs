@@ -1,5 +1,7 @@
 //! One object at one revision, immutable and shared.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use kind::Refusal;
 use object::selector::{FieldSelector, LabelSelector};
@@ -19,6 +21,8 @@ pub struct Cached {
     fields: Box<[(&'static str, Text)]>,
     /// Encodings made so far; nearly always one.
     forms: Mutex<Vec<(Form, Bytes)>>,
+    /// The tree, for the few kinds that the server itself looks up again and again.
+    tree: OnceLock<Arc<Value>>,
 }
 
 impl std::fmt::Debug for Cached {
@@ -40,7 +44,7 @@ impl Cached {
         let labels = labels.into_iter().flat_map(object::Map::iter);
         let labels = labels.filter_map(|(key, value)| Some((Text::from(key), Text::from(value.as_str()?)))).collect();
         let fields = form.strategy().selectable_fields(tree).into_boxed_slice();
-        Cached { key, revision, stored, labels, fields, forms: Mutex::new(Vec::new()) }
+        Cached { key, revision, stored, labels, fields, forms: Mutex::new(Vec::new()), tree: OnceLock::new() }
     }
 
     /// Where it is stored.
@@ -66,6 +70,15 @@ impl Cached {
     /// The tree, in the storage version.
     pub fn tree(&self, form: &StoredForm) -> Result<Value, Refusal> {
         form.decode(&self.stored, self.revision)
+    }
+
+    /// The tree, decoded at most once and kept as long as the object is of this revision.
+    pub(crate) fn kept_tree(&self, form: &StoredForm) -> Result<Arc<Value>, Refusal> {
+        if let Some(tree) = self.tree.get() {
+            return Ok(Arc::clone(tree));
+        }
+        let tree = Arc::new(self.tree(form)?);
+        Ok(Arc::clone(self.tree.get_or_init(|| tree)))
     }
 
     /// Whether selectors choose it.

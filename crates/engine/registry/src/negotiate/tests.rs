@@ -1,3 +1,5 @@
+//! Tests of `negotiate`.
+
 use super::*;
 
 #[test]

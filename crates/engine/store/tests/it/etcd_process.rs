@@ -67,7 +67,7 @@ impl EtcdProcess {
         let ready = async {
             // Each attempt waits for a connection or its refusal; between them others may run.
             while let Err(Error::Unavailable { .. }) = store.status().await {
-                env::time::sleep(Duration::from_millis(10)).await;
+                tokio::task::yield_now().await;
             }
         };
         env::time::timeout(Duration::from_secs(30), ready).await.expect("etcd answers within 30 seconds");

@@ -1,5 +1,6 @@
 //! The authorizers against tables of questions.
 
+mod aggregation;
 mod bootstrap;
 mod escalation;
 mod node;

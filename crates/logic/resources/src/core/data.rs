@@ -9,12 +9,19 @@ use crate::promises::Promises;
 use crate::tree::{default_text, each, owned};
 
 /// A ConfigMap.
-pub(crate) const CONFIG_MAP: Promises =
-    Promises { columns: crate::print::core::DATA_COUNT, cells: crate::print::core::config_map, ..Promises::DATA };
+pub(crate) const CONFIG_MAP: Promises = Promises {
+    check_create: crate::check::data::config_map,
+    check_update: crate::check::data::config_map_update,
+    columns: crate::print::core::DATA_COUNT,
+    cells: crate::print::core::config_map,
+    ..Promises::DATA
+};
 
 /// A Secret.
 pub(crate) const SECRET: Promises = Promises {
     default: default_secret,
+    check_create: crate::check::data::secret,
+    check_update: crate::check::data::secret_update,
     selectable: &["type"],
     select: |secret| vec![("type", owned(secret, &["type"]))],
     columns: crate::print::core::SECRET,

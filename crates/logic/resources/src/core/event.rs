@@ -49,6 +49,8 @@ const SELECTABLE_RENAMED: [&str; 10] = [
 
 /// An event of the core group.
 pub(crate) const CORE: Promises = Promises {
+    check_create: crate::check::event::create,
+    check_update: crate::check::event::update,
     selectable: &SELECTABLE,
     select: |event| select(event, "involvedObject", "reportingComponent", &SELECTABLE),
     columns: crate::print::event::COLUMNS,
@@ -58,6 +60,8 @@ pub(crate) const CORE: Promises = Promises {
 
 /// An event of `events.k8s.io`.
 pub(crate) const EVENTS: Promises = Promises {
+    check_create: crate::check::event::create_new_form,
+    check_update: crate::check::event::update_new_form,
     selectable: &SELECTABLE_RENAMED,
     select: |event| select(event, "regarding", "reportingController", &SELECTABLE_RENAMED),
     stored: |event| rename(event, "v1", |(new, old)| (new, old)),

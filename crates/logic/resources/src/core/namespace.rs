@@ -1,6 +1,6 @@
 //! Namespaces.
 
-use kind::Context;
+use kind::{Context, Deletion};
 use object::{Meta, Text, Value};
 
 use crate::promises::Promises;
@@ -17,9 +17,12 @@ pub(crate) const NAMESPACE: Promises = Promises {
     default,
     create,
     update,
+    check_update: crate::check::core::namespace_update,
     resets: &[("", "status"), ("status", "spec"), ("finalize", "status")],
     selectable: &["status.phase"],
     select,
+    deletion,
+    begin_deletion,
     columns: crate::print::core::NAMESPACE,
     cells: crate::print::core::namespace,
     ..Promises::STATUS
@@ -45,6 +48,15 @@ fn create(_context: &Context<'_>, namespace: &mut Value) {
         finalizers.push(Value::from(CONTENTS));
         namespace.set(&["spec", "finalizers"], finalizers);
     }
+}
+
+fn deletion(namespace: &Value, _requested_seconds: Option<i64>) -> Deletion {
+    let held = !namespace.list_at(&["spec", "finalizers"]).is_empty();
+    if held { Deletion::Held } else { Deletion::Immediate }
+}
+
+fn begin_deletion(namespace: &mut Value) {
+    namespace.set(&["status", "phase"], "Terminating");
 }
 
 fn update(context: &Context<'_>, new: &mut Value, old: &Value) {

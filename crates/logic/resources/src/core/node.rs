@@ -11,6 +11,8 @@ pub(crate) const NODE: Promises = Promises {
     facts: Facts::DATA,
     default,
     update,
+    check_create: crate::check::node::create,
+    check_update: crate::check::node::update,
     resets: STATUS_RESETS,
     selectable: &["spec.unschedulable"],
     select,

@@ -14,6 +14,9 @@ pub(crate) const POD: Promises = Promises {
     default,
     create,
     update: podsubresource::update,
+    check_create: crate::check::pod::create,
+    check_update: crate::check::podupdate::update,
+    warn: crate::check::podwarnings::warnings,
     deletion,
     resets: &[
         ("", "status"),

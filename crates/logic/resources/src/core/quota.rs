@@ -8,6 +8,8 @@ use crate::tree::{at, each, ensure, round_quantities, within};
 /// A LimitRange.
 pub(crate) const LIMIT_RANGE: Promises = Promises {
     default: |range| at(range, &["spec"], |spec| each(spec, "limits", default_item)),
+    check_create: crate::check::quota::limit_range,
+    check_update: |context, new, _| crate::check::quota::limit_range(context, new),
     columns: crate::print::core::CREATED_AT,
     cells: crate::print::core::created_at,
     ..Promises::DATA.created_on_update()
@@ -22,6 +24,8 @@ pub(crate) const RESOURCE_QUOTA: Promises = Promises {
             round_quantities(status, "used");
         });
     },
+    check_create: crate::check::quota::resource_quota,
+    check_update: crate::check::quota::resource_quota_update,
     columns: crate::print::core::RESOURCE_QUOTA,
     cells: crate::print::core::resource_quota,
     ..Promises::STATUS

@@ -11,6 +11,8 @@ pub(crate) const ENDPOINTS: Promises = Promises {
     default: |endpoints| {
         each(endpoints, "subsets", |subset| each(subset, "ports", |port| default_text(port, "protocol", "TCP")));
     },
+    check_create: crate::check::endpoints::create,
+    check_update: crate::check::endpoints::update,
     warn: |_, _, _| vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()],
     columns: crate::print::network::ENDPOINTS,
     cells: crate::print::network::endpoints,
@@ -20,6 +22,8 @@ pub(crate) const ENDPOINTS: Promises = Promises {
 /// A PodTemplate.
 pub(crate) const POD_TEMPLATE: Promises = Promises {
     default: |object| within(object, "template", default_template),
+    check_create: crate::check::workload::pod_template,
+    check_update: |context, new, _| crate::check::workload::pod_template(context, new),
     columns: crate::print::workload::POD_TEMPLATE,
     cells: crate::print::workload::pod_template,
     ..Promises::COUNTED.created_on_update()
@@ -28,6 +32,8 @@ pub(crate) const POD_TEMPLATE: Promises = Promises {
 /// A ReplicationController.
 pub(crate) const REPLICATION_CONTROLLER: Promises = Promises {
     default: default_controller,
+    check_create: crate::check::workload::replication_controller,
+    check_update: crate::check::workload::replication_controller_update,
     selectable: &["status.replicas"],
     select: |controller| {
         let replicas = controller.int_at(&["status", "replicas"]).unwrap_or(0);

@@ -17,6 +17,9 @@ pub(crate) const SERVICE: Promises = Promises {
     default,
     create: |_, service| mirror_new_addresses(service),
     update,
+    check_create: crate::check::service::create,
+    check_update: crate::check::service::update,
+    warn: crate::check::service::warnings,
     resets: STATUS_RESETS,
     selectable: &["spec.clusterIP", "spec.type"],
     select: |service| {

@@ -15,6 +15,8 @@ pub(crate) const CLAIM: Promises = Promises {
         claim.set(&["status"], Value::from_pairs([("phase", "Pending")]));
     },
     update: |_, claim, _| within(claim, "spec", mirror_sources),
+    check_create: crate::check::volume::claim,
+    check_update: crate::check::volume::claim_update,
     columns: crate::print::volume::CLAIM,
     cells: crate::print::volume::claim,
     ..Promises::STATUS
@@ -35,6 +37,8 @@ pub(crate) const VOLUME: Promises = Promises {
             mark_transition(context, new);
         }
     },
+    check_create: crate::check::volume::volume,
+    check_update: crate::check::volume::volume_update,
     columns: crate::print::volume::VOLUME,
     cells: crate::print::volume::volume,
     ..Promises::STATUS

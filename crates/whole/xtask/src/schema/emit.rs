@@ -41,13 +41,10 @@ pub(crate) fn package(package: &Package, source: &Source, definitions: &Definiti
     for (name, body) in source.structs_of(&package.import) {
         let internal =
             name == "TypeMeta" || name.ends_with("Codec") || name == "ProtobufTimestamp" || name == "Timestamp";
-        if leaf(&package.import, name).is_some()
-            || internal
-            || body.fields.iter().any(|f| f.json.is_empty() && !f.inline)
-        {
-            if !body.has_type_meta {
-                continue;
-            }
+        let internal = internal || leaf(&package.import, name).is_some();
+        let untagged = body.fields.iter().any(|field| field.json.is_empty() && !field.inline);
+        if (internal || untagged) && !body.has_type_meta {
+            continue;
         }
         count += 1;
         let definition = definitions.get(&format!("{}.{name}", package.prefix));
@@ -68,15 +65,14 @@ fn write_struct(
         || definition.is_some_and(|definition| definition.atomic);
     writeln!(text, "\n{keyword} {name}{}", if atomic { " atomic" } else { "" })?;
     for field in &body.fields {
-        write_field(text, package, source, name, field, definition)?;
+        write_field(text, (package, source), name, field, definition)?;
     }
     Ok(())
 }
 
 fn write_field(
     text: &mut String,
-    package: &Package,
-    source: &Source,
+    (package, source): (&Package, &Source),
     owner: &str,
     field: &Field,
     definition: Option<&Definition>,

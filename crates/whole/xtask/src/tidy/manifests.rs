@@ -27,7 +27,8 @@ pub(super) fn inherited(workspace: &Workspace) -> Vec<String> {
         for line in
             sections(&member.manifest).filter(|(name, _)| name.contains("dependencies")).flat_map(|(_, lines)| lines)
         {
-            if !line.ends_with(".workspace = true") {
+            let own = name_of(line) == member.name;
+            if !own && !line.ends_with(".workspace = true") {
                 problems.push(format!("{}: `{line}` is not inherited as it is", member.manifest_path));
             }
         }

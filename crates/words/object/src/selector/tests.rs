@@ -1,3 +1,5 @@
+//! Tests of `selector`.
+
 use super::*;
 
 fn labels(text: &str) -> impl Fn(&str) -> Option<&'static str> {

@@ -1,3 +1,5 @@
+//! Tests of `kinds`.
+
 use super::*;
 
 #[test]

@@ -1,0 +1,27 @@
+//! Namespaces.
+
+use kind::{Context, Problem};
+use object::Value;
+
+use super::over;
+
+/// What is wrong with a changed namespace.
+pub(crate) fn namespace_update(context: &Context<'_>, new: &Value, _old: &Value) -> Vec<Problem> {
+    over(new, |namespace, out| {
+        for finalizer in namespace.at("spec.finalizers").items() {
+            finalizer.qualified(out);
+            let standard = matches!(finalizer.text(), "kubernetes" | "orphan" | "foregroundDeletion");
+            if !finalizer.text().contains('/') && !standard {
+                finalizer.invalid(out, "name is neither a standard finalizer name nor is it fully qualified");
+            }
+        }
+        let phase = namespace.at("status.phase");
+        if context.subresource == "status" && namespace.at("metadata.deletionTimestamp").is_set() {
+            if phase.text() != "Terminating" {
+                phase.invalid(out, "may only be 'Terminating' if `deletionTimestamp` is not empty");
+            }
+        } else if context.subresource == "status" && phase.text() != "Active" {
+            phase.invalid(out, "may only be 'Active' if `deletionTimestamp` is empty");
+        }
+    })
+}

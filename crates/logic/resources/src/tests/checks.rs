@@ -1,0 +1,153 @@
+//! What is refused, in the words that clients see.
+
+use super::*;
+
+fn problems(api_version: &str, kind: &str, text: &str) -> Vec<String> {
+    let (strategy, object) = created(api_version, kind, text);
+    let user = User::default();
+    let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "" };
+    strategy.validate_create(&context, &object).iter().map(ToString::to_string).collect()
+}
+
+fn changed(api_version: &str, kind: &str, old: &str, new: &str) -> Vec<String> {
+    let (strategy, mut object) = created(api_version, kind, new);
+    let (_, before) = created(api_version, kind, old);
+    let user = User::default();
+    let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "" };
+    strategy.prepare_update(&context, &mut object, &before);
+    strategy.validate_update(&context, &object, &before).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn pods_are_refused_field_by_field() {
+    // (what stands in the spec, what is said)
+    let cases: &[(&str, &[&str])] = &[
+        ("{}", &["spec.containers: Required value"]),
+        ("{containers: [{name: c}]}", &["spec.containers[0].image: Required value"]),
+        (
+            "{containers: [{name: c, image: i}, {name: c, image: i}]}",
+            &["spec.containers[1].name: Duplicate value: \"c\""],
+        ),
+        (
+            "{restartPolicy: Sometimes, containers: [{name: c, image: i}]}",
+            &[
+                "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
+            ],
+        ),
+        (
+            "{containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /v}]}]}",
+            &["spec.containers[0].volumeMounts[0].name: Not found: \"v\""],
+        ),
+        (
+            "{containers: [{name: c, image: i, resources: {requests: {cpu: 2}, limits: {cpu: 1}}}]}",
+            &[
+                "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
+            ],
+        ),
+        (
+            "{containers: [{name: c, image: i, livenessProbe: {successThreshold: 2, tcpSocket: {port: 80}}}]}",
+            &["spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1"],
+        ),
+        (
+            "{containers: [{name: c, image: i, readinessProbe: {}}]}",
+            &["spec.containers[0].readinessProbe: Required value: must specify a handler type"],
+        ),
+        (
+            "{containers: [{name: c, image: i, ports: [{containerPort: 70000}]}]}",
+            &[
+                "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+            ],
+        ),
+        (
+            "{containers: [{name: c, image: i, env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.nope}}}]}]}",
+            &[
+                "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.nope\": error converting \
+                 fieldPath: field label not supported: spec.nope",
+            ],
+        ),
+        (
+            "{volumes: [{name: v, secret: {secretName: s}, emptyDir: {}}], containers: [{name: c, image: i}]}",
+            &["spec.volumes[0].secret: Forbidden: may not specify more than 1 volume type"],
+        ),
+        (
+            "{tolerations: [{operator: Equal, key: '', value: v}], containers: [{name: c, image: i}]}",
+            &["spec.tolerations[0].operator: Invalid value: \"Equal\": operator must be Exists when `key` is empty, \
+                 which means \"match all values and all keys\""],
+        ),
+        (
+            "{ephemeralContainers: [{name: e, image: i}], containers: [{name: c, image: i}]}",
+            &["spec.ephemeralContainers: Forbidden: cannot be set on create"],
+        ),
+    ];
+    for (spec, expected) in cases {
+        let found = problems("v1", "Pod", &format!("{{metadata: {{name: p}}, spec: {spec}}}"));
+        assert_eq!(found, *expected, "{spec}");
+    }
+}
+
+#[test]
+fn pods_hardly_change() {
+    let old = "{metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+    assert!(changed("v1", "Pod", old, &old.replace("image: i", "image: j")).is_empty(), "images may change");
+    let moved = changed("v1", "Pod", old, &old.replace("spec: {", "spec: {nodeName: n1, "));
+    let text = "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,";
+    assert!(moved.len() == 1 && moved[0].starts_with(text), "{moved:?}");
+    let more = changed("v1", "Pod", old, &old.replace("[{name", "[{name: d, image: i}, {name"));
+    assert_eq!(more, ["spec.containers: Forbidden: pod updates may not add or remove containers"]);
+}
+
+#[test]
+fn other_kinds_are_refused() {
+    let cases: &[(&str, &str, &str, &[&str])] = &[
+        ("v1", "Service", "{metadata: {name: s}}", &["spec.ports: Required value"]),
+        (
+            "v1",
+            "Service",
+            "{metadata: {name: s}, spec: {ports: [{port: 80, nodePort: 30000}]}}",
+            &["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
+        ),
+        (
+            "apps/v1",
+            "Deployment",
+            "{metadata: {name: d}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: c}}, spec: {containers: [{name: c, image: i}]}}}}",
+            &[
+                "spec.template.metadata.labels: Invalid value: {\"a\":\"c\"}: `selector` does not match template `labels`",
+            ],
+        ),
+        (
+            "v1",
+            "ConfigMap",
+            "{metadata: {name: c}, data: {'a/b': v}}",
+            &[
+                "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
+             (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+            ],
+        ),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "Role",
+            "{metadata: {name: r}, rules: [{apiGroups: [''], resources: [pods]}]}",
+            &["rules[0].verbs: Required value: verbs must contain at least one value"],
+        ),
+        (
+            "batch/v1",
+            "CronJob",
+            "{metadata: {name: c}, spec: {schedule: '* *', jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}}}",
+            &["spec.schedule: Invalid value: \"* *\": expected exactly 5 fields, found 2: [* *]"],
+        ),
+    ];
+    for (api_version, kind, text, expected) in cases {
+        assert_eq!(problems(api_version, kind, text), *expected, "{kind}: {text}");
+    }
+}
+
+#[test]
+fn what_is_immutable_stays() {
+    let map = "{metadata: {name: c}, immutable: true, data: {a: b}}";
+    let changed_data = changed("v1", "ConfigMap", map, &map.replace("a: b", "a: c"));
+    assert_eq!(changed_data, ["data: Forbidden: field is immutable when `immutable` is set"]);
+    let deployment = "{metadata: {name: d}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b, c: d}}, spec: {containers: [{name: c, image: i}]}}}}";
+    let selected =
+        changed("apps/v1", "Deployment", deployment, &deployment.replace("matchLabels: {a: b}", "matchLabels: {c: d}"));
+    assert_eq!(selected, ["spec.selector: Invalid value: {\"matchLabels\":{\"c\":\"d\"}}: field is immutable"]);
+}

@@ -1,0 +1,4 @@
+//! What this executable is inside pods.
+
+pub(crate) mod pause;
+pub(crate) mod web;

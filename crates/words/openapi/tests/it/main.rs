@@ -1,0 +1,3 @@
+//! The built-in kinds' documents against what a v1.36 server publishes.
+
+mod reference;
