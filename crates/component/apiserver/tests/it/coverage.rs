@@ -9,6 +9,10 @@ use crate::fixture::{APPLY, Answer, Client, Cluster, JSON, MERGE, PROTOBUF, TABL
 /// Stored kinds without an example below; may only shrink.
 const WITHOUT_EXAMPLE: &[&str] = &[];
 
+/// Kinds that change when what was read is written back: a Job's labels are defaults from its template, which gets its
+/// own only after defaulting, so that they are seen in every read and stored by the first write. Upstream does the same.
+const SETTLES_LATER: &[&str] = &["Job"];
+
 const TEMPLATE: &str = r#"{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}"#;
 const SELECTOR: &str = r#""selector":{"matchLabels":{"a":"b"}}"#;
 
@@ -160,10 +164,11 @@ async fn walk(admin: &Client, row: &Resource, body: &str, failures: &mut Vec<Str
     // What protobuf carries is the whole object.
     let message = admin.with("accept", PROTOBUF).get(&path).await.body;
     let copied = admin.send(Method::PUT, &path, PROTOBUF, message).await;
-    if note("update from protobuf", &copied, 200) && copied.revision() != made.revision() {
+    let same = copied.revision() == made.revision() || SETTLES_LATER.contains(&row.kind.as_str());
+    if note("update from protobuf", &copied, 200) && !same {
         note("the way through protobuf changes the object:", &copied, 0);
     }
-    note("update", &admin.put(&path, &got.text()).await, 200);
+    note("update", &admin.put(&path, &copied.text()).await, 200);
     let label = r#"{"metadata":{"labels":{"x":"y"}}}"#;
     note("patch", &admin.patch(&path, MERGE, label).await, 200);
     let applied = format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}","labels":{{"z":"y"}}}}}}"#, row.api_version(), row.kind, name_of(&row.kind));

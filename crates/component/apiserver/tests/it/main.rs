@@ -9,3 +9,5 @@ mod addresses;
 mod bad_input;
 mod coverage;
 mod identity;
+mod clients;
+mod crash;
