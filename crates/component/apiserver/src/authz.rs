@@ -152,13 +152,16 @@ impl Authorizer for Roles {
 }
 
 impl Roles {
+    fn judge(&self, user: &User, info: &RequestInfo) -> authz::Decision {
+        let fields = info.query.get("fieldSelector").and_then(|text| FieldSelector::parse(text).ok());
+        self.policy.read().decide(user, &attributes(info, fields.as_ref()))
+    }
+
     fn decide(&self, user: &User, info: &RequestInfo) -> Decision {
         if user.in_group(User::MASTERS) {
             return Decision::Allow;
         }
-        let fields = info.query.get("fieldSelector").and_then(|text| FieldSelector::parse(text).ok());
-        let attributes = attributes(info, fields.as_ref());
-        match self.policy.read().decide(user, &attributes) {
+        match self.judge(user, info) {
             authz::Decision::Allow(_) => Decision::Allow,
             authz::Decision::Deny(reason) => Decision::Deny(reason),
             authz::Decision::NoOpinion(reason) => Decision::NoOpinion(reason),
@@ -184,6 +187,13 @@ pub(crate) fn attributes<'a>(info: &'a RequestInfo, fields: Option<&'a FieldSele
 }
 
 impl Rules for Roles {
+    fn allowing(&self, user: &User, info: &RequestInfo) -> String {
+        match self.judge(user, info) {
+            authz::Decision::Allow(reason) => reason,
+            authz::Decision::Deny(_) | authz::Decision::NoOpinion(_) => String::new(),
+        }
+    }
+
     fn of(&self, user: &User, namespace: &str) -> (Vec<Value>, Vec<Value>) {
         let mut rules = self.policy.read().rules_of(user, namespace).rules;
         if user.in_group(User::MASTERS) {

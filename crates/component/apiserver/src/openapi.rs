@@ -15,8 +15,6 @@ use serving::Body;
 
 use crate::routes::{Routes, Table};
 
-const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
 /// Documents that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
@@ -61,8 +59,9 @@ impl Published {
         if !wants_protobuf {
             return Ok(answered(by, &document, "application/json"));
         }
-        let encoded = self.keep(routes, "v2.pb", |_| Some(v2::protobuf(&document.bytes))).ok_or(Refusal::NoSuchPath)?;
-        Ok(answered(by, &encoded, V2_PROTOBUF))
+        let encoded = self.keep(routes, "v2.pb", |_| v2::protobuf(&document.bytes).ok());
+        let encoded = encoded.ok_or_else(|| Refusal::Internal("the document has no protobuf form".to_owned()))?;
+        Ok(answered(by, &encoded, v2::PROTOBUF))
     }
 
     /// A document of version 3. One that is asked for by its digest may be kept for ever.

@@ -29,6 +29,9 @@ pub(crate) enum Question {
 pub(crate) trait Rules: Send + Sync {
     /// `(resourceRules, nonResourceRules)` as the review's status shows them.
     fn of(&self, user: &User, namespace: &str) -> (Vec<Value>, Vec<Value>);
+
+    /// The rule that allows the user the request; empty when none does.
+    fn allowing(&self, user: &User, info: &RequestInfo) -> String;
 }
 
 /// Judges a token alone.
@@ -138,7 +141,7 @@ impl Reviews {
         let info = info_of(review)?;
         let decision = self.authorizer.authorize(user, &info).await;
         let (allowed, denied, reason) = match decision {
-            Decision::Allow => (true, false, String::new()),
+            Decision::Allow => (true, false, self.rules.allowing(user, &info)),
             Decision::Deny(reason) => (false, true, reason),
             Decision::NoOpinion(reason) => (false, false, reason),
         };

@@ -60,6 +60,9 @@ impl ServiceAddresses {
         if wants_addresses(new) {
             let kept = if old.is_some_and(wants_addresses) { held.clone() } else { Vec::new() };
             self.assign(new, &kept, txn).await?;
+        } else if is_headless(new) {
+            let families = self.families(new)?;
+            name_families(new, &families);
         } else if old.is_some_and(wants_addresses) && new.str_at(&["spec", "type"]) == Some("ExternalName") {
             new.remove(&["spec", "clusterIP"]);
             new.remove(&["spec", "clusterIPs"]);
@@ -86,7 +89,7 @@ impl ServiceAddresses {
                 },
             };
             if !kept.contains(&address) {
-                self.reserve(service, address, at, txn).await?;
+                self.reserve(service, address, txn).await?;
             }
             given.push(address.to_string());
         }
@@ -94,8 +97,7 @@ impl ServiceAddresses {
             service.set(&["spec", "clusterIP"], first.as_str());
         }
         service.set(&["spec", "clusterIPs"], given);
-        let names: Vec<&str> = families.iter().map(|six| if *six { "IPv6" } else { "IPv4" }).collect();
-        service.set(&["spec", "ipFamilies"], names);
+        name_families(service, &families);
         Ok(())
     }
 
@@ -113,6 +115,9 @@ impl ServiceAddresses {
             .collect();
         let served: Vec<bool> = self.ranges.iter().map(Range::is_ipv6).collect();
         let mut families = if asked.is_empty() { by_address } else { asked };
+        if is_headless(service) && service.at(&["spec", "selector"]).and_then(Value::as_map).is_none_or(object::Map::is_empty) {
+            return Ok(self.families_of_a_name(service, families));
+        }
         if let Some(missing) = families.iter().find(|six| !served.contains(six)) {
             let name = if *missing { "IPv6" } else { "IPv4" };
             let path = Path::of("spec.ipFamilies").index(0);
@@ -142,21 +147,34 @@ impl ServiceAddresses {
         Ok(families)
     }
 
+    /// A headless Service without a selector is a name for whatever addresses somebody else gives it, so that it may be
+    /// of both families even on a cluster of one.
+    fn families_of_a_name(&self, service: &mut Value, mut families: Vec<bool>) -> Vec<bool> {
+        if service.str_at(&["spec", "ipFamilyPolicy"]).unwrap_or_default().is_empty() {
+            service.set(&["spec", "ipFamilyPolicy"], "RequireDualStack");
+        }
+        if families.is_empty() {
+            families.extend(self.ranges.first().map(Range::is_ipv6));
+        }
+        if families.len() == 1 && service.str_at(&["spec", "ipFamilyPolicy"]) != Some("SingleStack") {
+            families.push(!families[0]);
+        }
+        families
+    }
+
     fn asked_address(&self, service: &Value, text: &str, at: usize, range: &Range) -> Result<IpAddr, Refusal> {
         let path = Path::of("spec.clusterIPs").index(at);
         let address: IpAddr = text.parse().map_err(|_not_an_address| {
             invalid(
                 service,
-                Problem::invalid(path.clone(), text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+                Problem::invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
             )
         })?;
         if range.contains(address) {
             return Ok(address);
         }
-        let detail = format!(
-            "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}"
-        );
-        Err(invalid(service, Problem::invalid(path, asked_list(service), detail)))
+        let detail = format!("failed to allocate IP {address}: the provided network does not match the current range");
+        Err(invalid(service, Problem::invalid(Path::of("spec.clusterIPs"), asked_list(service), detail)))
     }
 
     async fn free_address(&self, range: &Range) -> Result<IpAddr, Refusal> {
@@ -178,11 +196,11 @@ impl ServiceAddresses {
     }
 
     /// Adds the IPAddress object to the transaction, unless it is somebody else's already.
-    async fn reserve(&self, service: &Value, address: IpAddr, at: usize, txn: &mut Txn) -> Result<(), Refusal> {
+    async fn reserve(&self, service: &Value, address: IpAddr, txn: &mut Txn) -> Result<(), Refusal> {
         let key = self.ip_addresses.key("", &address.to_string());
         let got = self.store.get(&key, None).await.map_err(|error| Refusal::Internal(error.to_string()))?;
         if got.entry.is_some() {
-            let path = Path::of("spec.clusterIPs").index(at);
+            let path = Path::of("spec.clusterIPs");
             let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
             return Err(invalid(service, Problem::invalid(path, asked_list(service), detail)));
         }
@@ -319,8 +337,16 @@ fn ip_address(service: &Value, address: IpAddr) -> Value {
 
 fn wants_addresses(service: &Value) -> bool {
     let kind = service.str_at(&["spec", "type"]).unwrap_or_default();
-    let headless = service.str_at(&["spec", "clusterIP"]) == Some("None");
-    !kind.is_empty() && kind != "ExternalName" && !headless
+    !kind.is_empty() && kind != "ExternalName" && !is_headless(service)
+}
+
+fn is_headless(service: &Value) -> bool {
+    service.str_at(&["spec", "clusterIP"]) == Some("None") && service.str_at(&["spec", "type"]) != Some("ExternalName")
+}
+
+fn name_families(service: &mut Value, families: &[bool]) {
+    let names: Vec<&str> = families.iter().map(|six| if *six { "IPv6" } else { "IPv4" }).collect();
+    service.set(&["spec", "ipFamilies"], names);
 }
 
 fn wants_node_ports(service: &Value) -> bool {

@@ -84,6 +84,9 @@ impl Call {
         let verb = verb.filter(|verb| self.target.named || !matches!(verb, Verb::Update | Verb::Patch));
         // Objects are created in collections only.
         let verb = verb.filter(|verb| *verb != Verb::Create || !self.target.named);
+        // All namespaces at once are for reading only.
+        let everywhere = resource.namespaced && self.target.namespace.is_empty();
+        let verb = verb.filter(|verb| !everywhere || matches!(verb, Verb::List | Verb::Watch));
         verb.ok_or_else(|| {
             Refusal::MethodNotAllowed("the server does not allow this method on the requested resource".to_owned())
         })

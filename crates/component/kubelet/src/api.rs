@@ -1,5 +1,6 @@
 //! What a kubelet needs of the API server, as narrow as it is.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -94,6 +95,10 @@ pub trait Api: Debug + Send + Sync {
     fn event(&self, event: Event) -> Answer<'_, ()>;
     /// Makes or updates the node with all it says of itself.
     fn node(&self, node: Node) -> Answer<'_, ()>;
+    /// The labels of the node as the API server has them; `None` while they are not known.
+    fn node_labels(&self) -> Option<BTreeMap<String, String>> {
+        None
+    }
     /// Renews the node's lease.
     fn lease(&self, now: jiff::Timestamp) -> Answer<'_, ()>;
 }

@@ -1,5 +1,7 @@
 //! Images: present or pulled, with back-off, one at a time or as many as allowed.
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,8 +12,9 @@ use podplan::Held;
 use podplan::backoff::BackOffs;
 use podplan::images::{self, Choice};
 use tokio::sync::Semaphore;
-use typed::api::core::v1::{Container, Pod};
+use typed::api::core::v1::{Container, Pod, Secret};
 
+use crate::api::Api;
 use crate::config::Config;
 use crate::events::{Notice, Recorder};
 
@@ -19,6 +22,7 @@ use crate::events::{Notice, Recorder};
 #[derive(Debug)]
 pub(crate) struct Images {
     runtime: Arc<dyn Runtime>,
+    api: Arc<dyn Api>,
     recorder: Arc<Recorder>,
     config: Arc<Config>,
     pulls: Semaphore,
@@ -32,9 +36,14 @@ struct Failures {
 }
 
 impl Images {
-    pub(crate) fn new(runtime: Arc<dyn Runtime>, recorder: Arc<Recorder>, config: Arc<Config>) -> Images {
+    pub(crate) fn new(
+        runtime: Arc<dyn Runtime>,
+        api: Arc<dyn Api>,
+        recorder: Arc<Recorder>,
+        config: Arc<Config>,
+    ) -> Images {
         let pulls = Semaphore::new(config.image_pulls_max.max(1));
-        Images { runtime, recorder, config, pulls, failures: Mutex::default() }
+        Images { runtime, api, recorder, config, pulls, failures: Mutex::default() }
     }
 
     /// Makes sure that the container's image is there; `Err` says why the container waits.
@@ -85,9 +94,7 @@ impl Images {
         let waiting = queued.elapsed();
         self.tell(pod, container, Notice::normal("Pulling", &format!("Pulling image \"{asked}\"")));
         let started = env::time::Instant::now();
-        let pull =
-            ImagePull { image: spec.clone(), auth: None, sandbox_config: None, limit: self.config.image_pull_limit };
-        let answer = self.runtime.image_pull(pull).await;
+        let answer = self.pull_with_any(pod, &asked, &spec).await;
         drop(permit);
         let found = match answer {
             Ok(_reference) => self.runtime.image_status(spec.clone()).await,
@@ -104,6 +111,47 @@ impl Images {
             }
             Err(failure) => Err(self.failed(pod, container, &key, &failure.to_string())),
         }
+    }
+
+    /// Pulls with each of the credentials that are meant for the image, or with none; the last failure counts.
+    async fn pull_with_any(&self, pod: &Pod, asked: &str, spec: &ImageSpec) -> Result<String, cri::Failure> {
+        let secrets = self.pull_secrets(pod).await;
+        let mut all: Vec<_> = credentials::matching(asked, &secrets).into_iter().map(Some).collect();
+        if all.is_empty() {
+            all.push(None);
+        }
+        let mut failure = None;
+        for auth in all {
+            let limit = self.config.image_pull_limit;
+            let pull = ImagePull { image: spec.clone(), auth, sandbox_config: None, limit };
+            match self.runtime.image_pull(pull).await {
+                Ok(reference) => return Ok(reference),
+                Err(next) => failure = Some(next),
+            }
+        }
+        Err(failure.expect("at least one pull was tried"))
+    }
+
+    async fn pull_secrets(&self, pod: &Pod) -> Vec<Arc<Secret>> {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for reference in pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten()) {
+            match self.api.secret(namespace, &reference.name).await {
+                Ok(secret) => found.push(secret),
+                Err(error) => {
+                    tracing::warn!(secret = reference.name, %error, "a pull secret cannot be read");
+                    missing.push(reference.name.as_str());
+                }
+            }
+        }
+        if !missing.is_empty() {
+            let message = format!(
+                "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                missing.join(", ")
+            );
+            self.recorder.tell(pod, None, Notice::warning("FailedToRetrieveImagePullSecret", &message));
+        }
+        found
     }
 
     fn backing_off(&self, key: &str, asked: &str) -> Option<Held> {

@@ -8,6 +8,7 @@ use cri::Runtime;
 use cri::v1::{ContainerFilter, ContainerState, PodSandboxFilter, PodSandboxState};
 use futures::StreamExt;
 use mounts::cgroup::Cgroups;
+use podplan::admission::{self, Room};
 use podplan::identity::{self, annotation, label};
 use podplan::status;
 use podplan::termination::{self, Ending};
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use typed::api::core::v1::{Pod, PodSpec};
 use typed::meta::ObjectMeta;
 
-use crate::api::{Api, PodChange, PodStream};
+use crate::api::{Api, ApiError, PodChange, PodStream};
 use crate::config::Config;
 use crate::events::{Notice, Recorder, Told};
 use crate::heartbeat;
@@ -66,9 +67,11 @@ pub struct Kubelet {
     ended_in: mpsc::Receiver<String>,
     /// What the last relist saw of each pod.
     listed: BTreeMap<String, u64>,
+    unread: Unread,
 }
 
 /// Whose pods are not known yet.
+#[derive(Debug, Clone, Copy)]
 struct Unread {
     manifests: bool,
     api: bool,
@@ -120,7 +123,7 @@ impl Kubelet {
         env::fs::create_dir_all(&config.root)?;
         let recorder = Recorder::start(api.clone(), &config.node_name);
         let shared = Shared {
-            images: Images::new(runtime.clone(), recorder.clone(), config.clone()),
+            images: Images::new(runtime.clone(), api.clone(), recorder.clone(), config.clone()),
             volumes: Volumes { config: config.clone(), api: api.clone() },
             cgroups: Cgroups::at(&config.cgroup_mount, config.cgroup_driver),
             machine: mounts::machine::machine()?,
@@ -140,6 +143,7 @@ impl Kubelet {
             ended,
             ended_in,
             listed: BTreeMap::new(),
+            unread: Unread { manifests: true, api: true },
         })
     }
 
@@ -166,26 +170,29 @@ impl Kubelet {
         let interval = self.shared.config.upkeep_interval;
         let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(interval));
         // Whoever is not wanted is ended only when we know who is: from the folder, and from the API server.
-        let mut unread = Unread { manifests: has_manifests, api: true };
+        self.unread = Unread { manifests: has_manifests, api: true };
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(pods) = manifests_in.recv() => {
+                    let first = std::mem::replace(&mut self.unread.manifests, false);
                     self.manifests_changed(pods);
-                    if std::mem::replace(&mut unread.manifests, false) && !unread.api {
+                    if first && !self.unread.api {
                         self.relist(true).await;
                     }
                 }
                 Some(change) = api.next() => {
+                    let first = std::mem::replace(&mut self.unread.api, false);
                     self.api_changed(change);
-                    if std::mem::replace(&mut unread.api, false) && !unread.manifests {
+                    if first && !self.unread.manifests {
                         self.relist(true).await;
                     }
                 }
                 Some(uid) = self.ended_in.recv() => self.worker_ended(&uid),
                 Some(uid) = nudged.recv() => self.nudge(&uid),
                 () = env::time::sleep_until(relist) => {
-                    self.relist(!unread.manifests && !unread.api).await;
+                    self.relist(!self.unread.manifests && !self.unread.api).await;
+                    self.mirror();
                     relist = next(RELIST_INTERVAL);
                 }
                 () = env::time::sleep_until(upkeep) => {
@@ -250,9 +257,86 @@ impl Kubelet {
                         changed
                     });
                 }
-                None => self.hire(uid, desired),
+                None => {
+                    let ending = desired.ending.clone().or_else(|| self.refusal(&desired.pod));
+                    self.hire(uid, Desired { ending, ..desired });
+                }
             }
         }
+        self.mirror();
+    }
+
+    /// Why the node turns away a pod that it has not seen before, if it does.
+    fn refusal(&self, pod: &Arc<Pod>) -> Option<Ending> {
+        let begun = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
+        if begun || self.listed.contains_key(&uid(pod)) {
+            return None;
+        }
+        // Who has been turned away or evicted takes no room.
+        let wanted = self.workers.values().map(|handle| handle.desired.borrow().clone());
+        let stays = |desired: &Desired| desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none());
+        let here: Vec<Arc<Pod>> = wanted.filter(stays).map(|desired| desired.pod).collect();
+        let over: BTreeSet<String> = self.shared.statuses.pods().iter().filter(|pod| is_over(pod)).map(uid).collect();
+        let labels = self.shared.api.node_labels();
+        let (cpu_milli, memory_bytes) = self.shared.allocatable();
+        let room = Room {
+            name: &self.shared.config.node_name,
+            labels: labels.as_ref(),
+            cpu_milli,
+            memory_bytes,
+            pods_max: self.shared.config.pods_max,
+            pods: here.iter().filter(|pod| !over.contains(&uid(pod)) && !is_over(pod)).map(|pod| &**pod).collect(),
+            pressure: pressure::now(&self.shared),
+        };
+        let verdict = admission::refuses(pod, &room)?;
+        self.shared.recorder.tell(pod, None, Notice::warning(&verdict.reason, &verdict.message));
+        Some(Ending { since: env::time::now(), grace_seconds: 0, verdict: Some(verdict) })
+    }
+
+    /// Keeps the API's pictures of static pods as those are, and takes away those of none.
+    fn mirror(&self) {
+        if self.unread.api || self.unread.manifests {
+            return;
+        }
+        let note = |pod: &Pod, name: &str| pod.metadata.annotations.as_ref().and_then(|all| all.get(name).cloned());
+        let name = |pod: &Pod| (pod.metadata.namespace.clone(), pod.metadata.name.clone());
+        let mirrors: Vec<Arc<Pod>> = self.from_api.values().filter(|pod| identity::is_mirror(pod)).cloned().collect();
+        let mut wrong = Vec::new();
+        let mut missing: BTreeMap<_, Arc<Pod>> =
+            self.from_manifests.values().map(|pod| (name(pod), pod.clone())).collect();
+        for mirror in mirrors {
+            let of = missing.get(&name(&mirror));
+            let right =
+                of.is_some_and(|pod| note(pod, annotation::CONFIG_HASH) == note(&mirror, annotation::CONFIG_MIRROR));
+            if right && mirror.metadata.deletion_timestamp.is_none() {
+                missing.remove(&name(&mirror));
+            } else {
+                // Its successor is made when its end is told.
+                missing.remove(&name(&mirror));
+                wrong.push(mirror);
+            }
+        }
+        let api = self.shared.api.clone();
+        let missing: Vec<Pod> = missing.into_values().map(|pod| identity::mirror(&pod)).collect();
+        if wrong.is_empty() && missing.is_empty() {
+            return;
+        }
+        let statuses = self.shared.statuses.clone();
+        env::task::spawn(env::task::Fate::Local, "mirror-pods", async move {
+            for mirror in wrong {
+                if let Err(error) = api.pod_delete(&mirror).await {
+                    tracing::warn!(pod = mirror.metadata.name, %error, "a mirror pod was not deleted");
+                }
+            }
+            for mirror in missing {
+                let what = mirror.metadata.name.clone();
+                match api.pod_create(mirror).await {
+                    Ok(()) => statuses.again(what.as_deref()),
+                    Err(ApiError::Standalone) => {}
+                    Err(error) => tracing::warn!(pod = what, %error, "a mirror pod was not made"),
+                }
+            }
+        });
     }
 
     fn hire(&mut self, uid: String, desired: Desired) {

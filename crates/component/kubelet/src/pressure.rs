@@ -24,6 +24,18 @@ pub(crate) async fn crossed(shared: &Arc<Shared>) -> Option<(Threshold, Reading)
     })
 }
 
+/// Whether memory, disk, and process ids run short now.
+pub(crate) fn now(shared: &Shared) -> [bool; 3] {
+    let (readings, _) = heartbeat::readings(&shared.config.root);
+    let now = env::time::now();
+    let crossed = |threshold: &&Threshold| {
+        readings.get(&threshold.signal).is_some_and(|it| eviction::is_crossed(threshold, *it, None, now))
+    };
+    let thresholds: Vec<&Threshold> = shared.config.eviction_hard.iter().filter(crossed).collect();
+    ["MemoryPressure", "DiskPressure", "PIDPressure"]
+        .map(|condition| thresholds.iter().any(|threshold| threshold.signal.condition() == condition))
+}
+
 /// The pod that goes first, and what its status will say.
 pub(crate) async fn victim(
     shared: &Arc<Shared>,

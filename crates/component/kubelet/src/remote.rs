@@ -7,6 +7,7 @@ mod announcing;
 pub(crate) mod kept;
 mod registration;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Remote {
     node_name: String,
     pods: Informer<Pod>,
     services: Informer<Service>,
+    /// The node itself.
+    nodes: Informer<Node>,
     config_maps: Arc<Kept<Arc<ConfigMap>>>,
     secrets: Arc<Kept<Arc<Secret>>>,
     tokens: Kept<Token>,
@@ -61,6 +64,7 @@ impl Remote {
         Remote {
             pods: informers.scoped(Scope::fields(&format!("spec.nodeName={node_name}"))),
             services: informers.of(),
+            nodes: informers.scoped(Scope::fields(&format!("metadata.name={node_name}"))),
             client,
             node_name: node_name.to_owned(),
             config_maps: Arc::new(Kept::new(OBJECTS_MAX)),
@@ -236,6 +240,11 @@ impl Api for Remote {
 
     fn node(&self, node: Node) -> Answer<'_, ()> {
         Box::pin(registration::register(&self.client, node))
+    }
+
+    fn node_labels(&self) -> Option<BTreeMap<String, String>> {
+        let node = self.nodes.get("", &self.node_name)?;
+        Some(node.metadata.labels.clone().unwrap_or_default())
     }
 
     fn lease(&self, now: jiff::Timestamp) -> Answer<'_, ()> {

@@ -29,6 +29,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What pods may ask for together: thousandths of a core, and bytes of memory.
+    pub(crate) fn allocatable(&self) -> (i64, i64) {
+        let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+        let kept = |name: &str| self.config.reserved.get(name).copied().unwrap_or_default();
+        let cpu = signed(self.machine.cpus).saturating_mul(1000).saturating_sub(kept("cpu"));
+        (cpu, signed(self.machine.memory_bytes).saturating_sub(kept("memory")))
+    }
+
     /// What of a pod with the addresses `pod_ips` only the node knows.
     pub(crate) fn facts(&self, pod_ips: Vec<String>) -> Facts {
         let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);

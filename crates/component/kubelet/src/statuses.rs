@@ -44,6 +44,15 @@ impl Statuses {
         self.revision.send_modify(|revision| *revision += 1);
     }
 
+    /// Writes the statuses of the pods called `name` again: there is a new object to write them to.
+    pub(crate) fn again(&self, name: Option<&str>) {
+        let named = |(pod, _): &&(Arc<Pod>, PodStatus)| pod.metadata.name.as_deref() == name;
+        let uids: Vec<_> =
+            self.board.lock().values().filter(named).filter_map(|(pod, _)| pod.metadata.uid.clone()).collect();
+        self.pending.lock().extend(uids);
+        self.work.notify_one();
+    }
+
     /// Takes a pod off the board.
     pub(crate) fn forget(&self, uid: &str) {
         self.board.lock().remove(uid);

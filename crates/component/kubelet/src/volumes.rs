@@ -68,6 +68,9 @@ impl Volumes {
             let image = podplan::images::normalized(source.reference.as_deref().unwrap_or_default());
             return Ok(Place::Image(ImageSpec { image, ..Default::default() }));
         }
+        if let Some((claim, read_only)) = claim(volume) {
+            return self.claimed(pod, &claim, read_only).await;
+        }
         let Some((plugin, files)) = payload::of_volume(&*self.api, pod, volume, facts).await? else {
             return Err(format!("volumes of the kind of \"{}\" are not built", volume.name));
         };
@@ -77,6 +80,37 @@ impl Volumes {
         let in_memory = plugin != "configmap";
         env::task::blocking(move || write(&made, &files, in_memory, group)).await.map_err(text)?;
         Ok(Place::Path { path, read_only: true })
+    }
+
+    /// A volume of the node that a claim is bound to.
+    async fn claimed(&self, pod: &Pod, claim: &str, read_only: bool) -> Result<Place, String> {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let volume = self.api.claimed(namespace, claim).await.map_err(|error| error.to_string())?;
+        let spec = volume.spec.clone().unwrap_or_default();
+        if spec.volume_mode.as_deref() == Some("Block") {
+            return Err("raw block volumes are not built".to_owned());
+        }
+        if let Some(source) = spec.host_path {
+            let path = PathBuf::from(&source.path);
+            env::task::blocking(move || host_path(&source)).await?;
+            return Ok(Place::Path { path, read_only });
+        }
+        let Some(source) = spec.local else {
+            let name = volume.metadata.name.as_deref().unwrap_or_default();
+            return Err(format!("persistent volumes of the kind of \"{name}\" are not built"));
+        };
+        let (path, group) = (PathBuf::from(&source.path), fs_group(pod));
+        let made = path.clone();
+        let prepared = env::task::blocking(move || {
+            let there = env::fs::metadata(&made).map_err(|error| format!("path {:?} does not exist: {error}", made))?;
+            if !there.is_dir() {
+                return Err(format!("local volumes that are devices are not built: {}", made.display()));
+            }
+            let own = |(gid, change)| ownership::set_group(&made, gid, read_only, change);
+            group.map_or(Ok(()), own).map_err(|error| error.to_string())
+        });
+        prepared.await?;
+        Ok(Place::Path { path, read_only })
     }
 
     fn folder(&self, pod: &Pod, plugin: &str, name: &str) -> PathBuf {
@@ -176,6 +210,12 @@ pub(crate) fn shows_objects(pod: &Pod) -> bool {
             || volume.projected.is_some()
             || volume.downward_api.is_some()
     })
+}
+
+/// The claim that a volume names, and whether it is only to be read.
+fn claim(volume: &Volume) -> Option<(String, bool)> {
+    let source = volume.persistent_volume_claim.as_ref()?;
+    Some((source.claim_name.clone(), source.read_only.unwrap_or_default()))
 }
 
 fn absolute(path: &str) -> String {

@@ -129,7 +129,7 @@ impl Cache {
             Ok(Ok(_)) => Ok(()),
             _ => {
                 let current = self.progress().revision;
-                Err(Refusal::Timeout(format!("Too large resource version: {revision}, current: {current}")))
+                Err(crate::from_the_future(revision, current))
             }
         }
     }

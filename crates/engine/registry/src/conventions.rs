@@ -13,6 +13,9 @@ const SUFFIX_LENGTH: usize = 5;
 /// Most bytes of all annotations together.
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 
+/// Finalizers that need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
 /// Name and namespace as request and object agree on them.
 pub(crate) fn settle_namespace(strategy: &dyn Strategy, namespace: &str, object: &mut Value) -> Result<(), Refusal> {
     let own = Meta::of(object).namespace().to_owned();
@@ -114,12 +117,12 @@ pub fn check_metadata(strategy: &dyn Strategy, object: &Value) -> Vec<Problem> {
     problems.extend(check_labels(object, &path.field("labels")));
     problems.extend(check_annotations(object, &path.field("annotations")));
     problems.extend(check_owners(object, &path.field("ownerReferences")));
-    problems.extend(check_finalizers(object, &path.field("finalizers")));
+    problems.extend(check_finalizers(strategy, object, &path.field("finalizers")));
     problems
 }
 
 /// What is wrong with the change of an object's metadata.
-pub fn check_metadata_update(object: &Value, old: &Value) -> Vec<Problem> {
+pub fn check_metadata_update(strategy: &dyn Strategy, object: &Value, old: &Value) -> Vec<Problem> {
     let path = Path::of("metadata");
     let (new, stored) = (Meta::of(object), Meta::of(old));
     let mut problems = Vec::new();
@@ -127,8 +130,10 @@ pub fn check_metadata_update(object: &Value, old: &Value) -> Vec<Problem> {
         let added: Vec<&str> =
             new.finalizers().filter(|finalizer| !stored.finalizers().any(|known| known == *finalizer)).collect();
         if stored.is_deleting() && !added.is_empty() {
+            let added: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
             let text = format!(
-                "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
             );
             problems.push(Problem::forbidden(path.field("finalizers"), text));
         }
@@ -148,7 +153,7 @@ pub fn check_metadata_update(object: &Value, old: &Value) -> Vec<Problem> {
     problems.extend(check_labels(object, &path.field("labels")));
     problems.extend(check_annotations(object, &path.field("annotations")));
     problems.extend(check_owners(object, &path.field("ownerReferences")));
-    problems.extend(check_finalizers(object, &path.field("finalizers")));
+    problems.extend(check_finalizers(strategy, object, &path.field("finalizers")));
     problems
 }
 
@@ -228,12 +233,19 @@ fn check_owners(object: &Value, path: &Path) -> Vec<Problem> {
     problems
 }
 
-fn check_finalizers(object: &Value, path: &Path) -> Vec<Problem> {
+fn check_finalizers(strategy: &dyn Strategy, object: &Value, path: &Path) -> Vec<Problem> {
     let meta = Meta::of(object);
     let mut problems = Vec::new();
     for (at, finalizer) in meta.finalizers().enumerate() {
         let complaints = names::qualified_name(finalizer);
         problems.extend(complaints.into_iter().map(|text| Problem::invalid(path.index(at), finalizer, text)));
+        // Custom kinds may have what they like.
+        let builtin = std::ptr::eq(strategy.root().0, object::Schema::builtin());
+        let known = finalizer.contains('/') || STANDARD_FINALIZERS.contains(&finalizer);
+        if builtin && !known {
+            let text = "name is neither a standard finalizer name nor is it fully qualified";
+            problems.push(Problem::invalid(path.index(at), finalizer, text));
+        }
     }
     let has = |name: &str| meta.finalizers().any(|finalizer| finalizer == name);
     if has("orphan") && has("foregroundDeletion") {

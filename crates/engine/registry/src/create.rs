@@ -85,17 +85,15 @@ impl Registry {
         }
         for _ in 0..COMPANION_ATTEMPTS_MAX {
             let with = self.accompanied(Txn::new(), Some(&mut object), None, dry_run).await?;
+            let bytes = self.stored.encode(&self.stored_version(object.clone()));
             if dry_run {
-                return Ok(object);
+                return self.as_stored(&bytes, store::Revision::ZERO);
             }
-            let mut txn = Txn::create(key.clone(), self.stored.encode(&self.stored_version(object.clone())));
+            let mut txn = Txn::create(key.clone(), bytes.clone());
             txn.compares.extend(with.compares);
             txn.ops.extend(with.ops);
             match self.store.txn(txn).await.map_err(store_refusal)? {
-                Outcome::Committed { revision } => {
-                    object.set(&["metadata", "resourceVersion"], revision.to_string());
-                    return Ok(object);
-                }
+                Outcome::Committed { revision } => return self.as_stored(&bytes, revision),
                 // The first comparison is the object's own: somebody has its name.
                 Outcome::Conflict { current, .. } if current.first().is_some_and(Option::is_some) => break,
                 Outcome::Conflict { .. } => {}
@@ -117,6 +115,16 @@ impl Registry {
 
     pub(crate) fn invalid(&self, name: &str, problems: Vec<kind::Problem>) -> Refusal {
         Refusal::Invalid { kind: self.strategy.resource().group_kind(), name: name.to_owned(), problems }
+    }
+
+    /// The object as its stored bytes say it: what is answered is what will be read. Revision zero stands for none.
+    pub(crate) fn as_stored(&self, bytes: &[u8], revision: store::Revision) -> Result<Value, Refusal> {
+        let tree = self.stored.decode(bytes, revision)?;
+        let mut tree = if self.strategy.resource().converts() { self.strategy.served(tree) } else { tree };
+        if revision == store::Revision::ZERO {
+            tree.remove(&["metadata", "resourceVersion"]);
+        }
+        Ok(tree)
     }
 
     pub(crate) fn stored_version(&self, object: Value) -> Value {

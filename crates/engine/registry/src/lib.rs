@@ -137,6 +137,16 @@ impl Registry {
     }
 }
 
+/// A revision is asked for that nobody has written yet. Clients that fell from one server to another tell this timeout
+/// from others by its cause, and try again.
+pub(crate) fn from_the_future(wanted: store::Revision, current: store::Revision) -> Refusal {
+    let mut status = Refusal::Timeout(format!("Too large resource version: {wanted}, current: {current}")).status();
+    let cause = [("reason", "ResourceVersionTooLarge"), ("message", "Too large resource version")];
+    status.set(&["details", "causes"], vec![Value::from_pairs(cause)]);
+    status.set(&["details", "retryAfterSeconds"], 1);
+    Refusal::Status(Box::new(status))
+}
+
 /// What a store's error means to a client.
 pub(crate) fn store_refusal(error: store::Error) -> Refusal {
     match error {

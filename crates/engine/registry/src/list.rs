@@ -175,8 +175,7 @@ impl Registry {
                 Refusal::Status(Box::new(status))
             }
             store::Error::FutureRevision { requested, current } => {
-                let current = current.unwrap_or_default();
-                Refusal::Timeout(format!("Too large resource version: {requested}, current: {current}"))
+                crate::from_the_future(requested, current.unwrap_or_default())
             }
             other => store_refusal(other),
         }

@@ -100,8 +100,7 @@ impl Registry {
     async fn find_newest(&self, namespace: &str, name: &str) -> Result<Option<Found>, Refusal> {
         let got = self.store.get(&self.stored.key(namespace, name), None).await.map_err(store_refusal)?;
         let Some(entry) = got.entry else { return Ok(None) };
-        let tree = self.stored.decode(&entry.value, entry.modified)?;
-        let tree = if self.strategy.resource().converts() { self.strategy.served(tree) } else { tree };
+        let tree = self.as_stored(&entry.value, entry.modified)?;
         Ok(Some(Found { tree, stored: entry.value, revision: entry.modified }))
     }
 
@@ -134,7 +133,7 @@ impl Registry {
         let context = Context { user: work.by.user(), now, subresource: work.subresource };
         let object = mutated.object_mut();
         self.complete(work, &context, object, old)?;
-        let mut problems = conventions::check_metadata_update(object, old);
+        let mut problems = conventions::check_metadata_update(self.strategy.as_ref(), object, old);
         if !work.edit.is_trusted() {
             problems.extend(self.strategy.validate_update(&context, object, old));
         }
@@ -241,21 +240,17 @@ impl Registry {
         };
         let bytes = self.stored.encode(&self.stored_version(object.clone()));
         if dry_run || (bytes == found.stored && !deleted) {
-            object.set(&["metadata", "resourceVersion"], found.revision.to_string());
-            return Ok(Some((object, false)));
+            return Ok(Some((self.as_stored(&bytes, found.revision)?, false)));
         }
         let key = self.stored.key_of(&found.tree);
         let mut txn = match deleted {
             true => Txn::remove(key, found.revision),
-            false => Txn::update(key, found.revision, bytes),
+            false => Txn::update(key, found.revision, bytes.clone()),
         };
         txn.compares.extend(with.compares);
         txn.ops.extend(with.ops);
         match self.store.txn(txn).await.map_err(store_refusal)? {
-            Outcome::Committed { revision } => {
-                object.set(&["metadata", "resourceVersion"], revision.to_string());
-                Ok(Some((object, false)))
-            }
+            Outcome::Committed { revision } => Ok(Some((self.as_stored(&bytes, revision)?, false))),
             Outcome::Conflict { .. } => Ok(None),
         }
     }

@@ -15,6 +15,7 @@
 //! - Nothing is started in a sandbox that is not the newest, or not ready.
 //! - Texts that users see (reasons, messages) are those of Kubernetes 1.36, letter by letter.
 
+pub mod admission;
 pub mod backoff;
 pub mod environment;
 pub mod eviction;

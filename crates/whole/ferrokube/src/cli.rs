@@ -29,6 +29,10 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: ImageVerb,
     },
+    /// Shows a Deployment answering through its Service and its node port.
+    Demo(PlaceOptions),
+    /// Inside pods: the cluster's name service.
+    Dns(DnsOptions),
     /// Inside pods: holds a pod's namespaces.
     Pause,
     /// Inside pods: a web server that tells who answers.
@@ -115,4 +119,14 @@ pub(crate) struct WebOptions {
     /// The port to listen on.
     #[arg(long, default_value_t = 8080)]
     pub(crate) port: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DnsOptions {
+    /// The cluster's zone.
+    #[arg(long, default_value = "cluster.local")]
+    pub(crate) zone: String,
+    /// The addresses of this name service.
+    #[arg(long)]
+    pub(crate) own_address: Vec<IpAddr>,
 }

@@ -1,6 +1,11 @@
 //! What a cluster is made of: one row per component, in the order in which they start.
+//!
+//! To add one: a row here, and a function in [`control_plane`] or [`node`] that answers when the component works.
 
-use std::net::{IpAddr, SocketAddr};
+mod control_plane;
+mod node;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,28 +13,27 @@ use env::task::{Shutdown, Task};
 use futures::future::BoxFuture;
 use netlink::route::Network;
 
+use crate::access::Access;
+use crate::credentials::Wanted;
 use crate::place::Place;
 
 /// What a component is told.
 #[derive(Debug)]
-#[expect(dead_code, reason = "some of it is for components that are not built yet")]
 pub(crate) struct Context {
     /// Where everything is.
     pub(crate) place: Place,
-    /// The node's name.
-    pub(crate) node_name: String,
-    /// The node's address.
-    pub(crate) node_address: IpAddr,
+    /// The names and addresses that certificates carry.
+    pub(crate) wanted: Wanted,
     /// Where the API listens.
     pub(crate) listen: SocketAddr,
-    /// Where clients find it: `https://host:port`.
-    pub(crate) server: String,
+    /// How components reach the API.
+    pub(crate) access: Access,
     /// The cluster's addresses for pods.
     pub(crate) pod_range: Network,
     /// The cluster's addresses for Services.
     pub(crate) service_range: Network,
-    /// The container runtime's socket, where one runs.
-    pub(crate) runtime: Option<PathBuf>,
+    /// The container runtime's socket.
+    pub(crate) runtime: PathBuf,
     /// Where the runtime looks for network configurations.
     pub(crate) cni_conf: PathBuf,
     /// Where the runtime looks for network plugins.
@@ -72,14 +76,22 @@ pub(crate) struct Component {
 
 /// All components.
 pub(crate) const COMPONENTS: [Component; 7] = [
-    Component { name: "apiserver", role: Role::ControlPlane, start: None },
-    Component { name: "controller-manager", role: Role::ControlPlane, start: None },
-    Component { name: "scheduler", role: Role::ControlPlane, start: None },
-    Component { name: "podnet", role: Role::Node, start: Some(podnet) },
-    Component { name: "proxy", role: Role::Node, start: None },
-    Component { name: "kubelet", role: Role::Node, start: None },
-    Component { name: "dns", role: Role::Node, start: None },
+    Component { name: "apiserver", role: Role::ControlPlane, start: Some(control_plane::apiserver) },
+    Component { name: "controller-manager", role: Role::ControlPlane, start: Some(control_plane::controller_manager) },
+    Component { name: "scheduler", role: Role::ControlPlane, start: Some(control_plane::scheduler) },
+    Component { name: "podnet", role: Role::Node, start: Some(node::podnet) },
+    Component { name: "proxy", role: Role::Node, start: Some(node::proxy) },
+    Component { name: "kubelet", role: Role::Node, start: Some(node::kubelet) },
+    Component { name: "dns", role: Role::Node, start: Some(node::dns) },
 ];
+
+/// Runs a component's work to its end, which is told when it is an early one.
+async fn told<E: std::error::Error>(what: &'static str, work: impl Future<Output = Result<(), E>>) {
+    if let Err(error) = work.await {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "{what} cannot work");
+    }
+}
 
 /// Why a choice of components cannot be.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,31 +127,6 @@ pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Component>, BadCho
     }
     let chosen = |component: &&Component| names.is_empty() || names.iter().any(|name| name == component.name);
     Ok(COMPONENTS.iter().filter(chosen).collect())
-}
-
-/// The node's network: bridge, forwarding, masquerading, the runtime's configuration.
-fn podnet(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<Started>> {
-    Box::pin(async move {
-        env::task::blocking(move || {
-            let network = podnet::node::NodeNetwork {
-                pod_ranges: vec![first_node_range(context.pod_range)],
-                unmasqueraded: vec![context.pod_range],
-                mtu: None,
-            };
-            podnet::node::setup(&network)?;
-            podnet::node::plugins_install(&context.cni_bin)?;
-            let file = podnet::node::conflist_write(&context.cni_conf, &network)?;
-            let [range] = &network.pod_ranges[..] else { unreachable!("one range was put in") };
-            Ok(Started { task: None, detail: format!("{}/{}, {}", range.address, range.prefix, file.display()) })
-        })
-        .await
-    })
-}
-
-/// The range of the first node, as the controller manager gives it out: a /24 (or /64) of the cluster's.
-fn first_node_range(cluster: Network) -> Network {
-    let prefix = if cluster.address.is_ipv4() { 24 } else { 64 };
-    Network { address: cluster.address, prefix: cluster.prefix.max(prefix) }
 }
 
 #[cfg(test)]

@@ -15,15 +15,20 @@
 //! - The end of this process ends no container; only `down` does.
 //! - What is not built says so and fails.
 
+mod access;
 mod cli;
 mod components;
 mod containerd;
 mod credentials;
+mod demo;
 mod down;
 mod images;
+mod listen;
+mod manifests;
 mod parts;
 mod place;
 mod progress;
+mod readiness;
 mod record;
 mod roles;
 mod status;
@@ -79,6 +84,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let socket = address.unwrap_or_else(|| Place::of(&place).containerd_socket());
             block_on(images::import_and_tell(socket))
         }
+        Verb::Demo(options) => block_on(demo::run(options)),
+        Verb::Dns(options) => block_on(roles::dns::run(options)),
         Verb::Web(options) => block_on(roles::web::run(options)),
         Verb::Pause => Ok(roles::pause::run()),
         Verb::Version => {

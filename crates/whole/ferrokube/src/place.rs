@@ -52,6 +52,11 @@ impl Place {
         self.kubernetes_dir.join("pki")
     }
 
+    /// The embedded store's file.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.data_dir.join("store.redb")
+    }
+
     /// Held by the running instance; its text is that instance's process id.
     pub(crate) fn lock(&self) -> PathBuf {
         self.data_dir.join("lock")

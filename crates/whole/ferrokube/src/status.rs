@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 
 use crate::cli::PlaceOptions;
@@ -13,8 +13,8 @@ use crate::place::Place;
 use crate::progress::print_line;
 use crate::record::{Instance, Record};
 
-/// An API that does not take a connection within this is as good as none.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// An API that does not answer within this is as good as none.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Below this share of the disk, the kubelet evicts pods.
 const DISK_FREE_PERCENT_MIN: u64 = 10;
 
@@ -72,7 +72,7 @@ async fn look(place: &Place, record: &Record) -> Vec<Finding> {
     let mut findings = vec![Finding::of("instance", instance.map(|pid| format!("process {pid}, {}", record.server)))];
     findings.extend(components(record, findings[0].health.clone()));
     if record.components.iter().any(|name| name == "apiserver") {
-        findings.push(Finding::of("api", reachable(&record.server).await));
+        findings.extend(api(record).await);
     }
     findings.push(Finding::of("certificates", certificates(place, env::time::now())));
     if record.is_node {
@@ -99,13 +99,29 @@ fn components(record: &Record, instance: Health) -> Vec<Finding> {
     chosen.map(finding).collect()
 }
 
-async fn reachable(server: &str) -> anyhow::Result<String> {
-    let address = server.trim_start_matches("https://");
-    let connected = env::time::timeout(CONNECT_TIMEOUT, env::net::connect_tcp(address)).await;
-    connected
-        .with_context(|| format!("{address} does not answer"))?
-        .with_context(|| format!("cannot reach {address}"))?;
-    Ok(format!("{address} takes connections"))
+/// What the API says of itself and of the node.
+async fn api(record: &Record) -> Vec<Finding> {
+    let client = match crate::access::administrator(&record.kubeconfig) {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::of("api", Err(error))],
+    };
+    let ready = crate::access::health(&client, "/readyz?verbose").await;
+    let checks = |text: String| format!("{} checks pass", text.lines().filter(|line| line.starts_with("[+]")).count());
+    let mut findings = vec![Finding::of("api", ready.map(checks))];
+    if record.is_node {
+        findings.push(Finding::of("node", node(&client, &record.node_name).await));
+    }
+    findings
+}
+
+async fn node(client: &client::Client, name: &str) -> anyhow::Result<String> {
+    let get = client.get::<typed::api::core::v1::Node>("", name);
+    let node = env::time::timeout(ASK_TIMEOUT, get).await.context("the API does not answer")?;
+    let node = node.with_context(|| format!("{name} has not registered"))?;
+    match crate::readiness::is_ready(&node) {
+        Ok(()) => Ok(format!("{name} is Ready")),
+        Err(why) => bail!("{name} is not Ready: {why}"),
+    }
 }
 
 /// The certificate that ends first.
@@ -122,7 +138,7 @@ fn certificates(place: &Place, now: Timestamp) -> anyhow::Result<String> {
     let (ends, file) = first.context("there are none")?;
     let days = ends.duration_since(now).as_hours() / 24;
     if ends <= now {
-        anyhow::bail!("{file} ended on {ends}; the next `ferrokube up` renews it");
+        bail!("{file} ended on {ends}; the next `ferrokube up` renews it");
     }
     Ok(format!("the first ends in {days} days ({file})"))
 }

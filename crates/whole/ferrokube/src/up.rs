@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use env::process::Stdio;
-use env::task::{Fate, Shutdown, Task};
+use env::task::{Fate, Owned, Shutdown, Task};
 use env::time::Instant;
 use netlink::route::Network;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access::Access;
 use crate::cli::UpOptions;
 use crate::components::{self, Component, Context, Role};
 use crate::containerd::Containerd;
@@ -47,12 +48,16 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<ExitCode> {
     })
     .await?;
     prepare_credentials(&plan).await?;
-    let (runtime, supervisor) = runtime(&options, &plan).await?;
-    let context = Arc::new(plan.context(&options, runtime));
+    let supervisor = runtime(&options, &plan).await?;
+    let context = Arc::new(plan.context(&options));
     let tasks = start_all(&context, &chosen).await?;
+    if chosen.iter().any(|row| row.name == "kubelet" && row.start.is_some()) {
+        let client = crate::access::administrator(&place.kubeconfig)?;
+        step("node", async { Ok(((), crate::readiness::node(client, &plan.wanted.node_name).await?)) }).await?;
+    }
     let missing: Vec<&str> = chosen.iter().filter(|row| row.start.is_none()).map(|row| row.name).collect();
     if missing.is_empty() {
-        print_line(&format!("{READY} after {:.1} s: {}", began.elapsed().as_secs_f64(), context.server));
+        print_line(&format!("{READY} after {:.1} s: {}", began.elapsed().as_secs_f64(), context.wanted.server()));
     } else {
         print_line(&format!("{NOT_READY}: not built: {}", missing.join(", ")));
     }
@@ -61,7 +66,11 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<ExitCode> {
     }
     wait_for_end(&context.shutdown, tasks).await?;
     drop(supervisor);
-    print_line("Stopped. Containers go on; `ferrokube up` takes them over again, `ferrokube down` ends them.");
+    print_line(if plan.is_node {
+        "Stopped. Containers go on; `ferrokube up` takes them over again, `ferrokube down` ends them."
+    } else {
+        "Stopped; `ferrokube up` resumes the cluster."
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -108,18 +117,17 @@ impl Plan {
         }
     }
 
-    fn context(&self, options: &UpOptions, runtime: Option<PathBuf>) -> Context {
+    fn context(&self, options: &UpOptions) -> Context {
         let is_foreign = options.container_runtime_endpoint.is_some();
         let folder = |own: PathBuf, usual: &str| if is_foreign { PathBuf::from(usual) } else { own };
         Context {
             place: self.place.clone(),
-            node_name: self.wanted.node_name.clone(),
-            node_address: self.wanted.advertise,
+            wanted: self.wanted.clone(),
             listen: self.listen,
-            server: self.wanted.server(),
+            access: Access::default(),
             pod_range: self.pod_range,
             service_range: self.service_range,
-            runtime,
+            runtime: foreign_socket(options).unwrap_or_else(|| self.place.containerd_socket()),
             cni_conf: folder(self.place.cni_conf(), "/etc/cni/net.d"),
             cni_bin: folder(self.place.cni_bin(), "/opt/cni/bin"),
             shutdown: Shutdown::new(),
@@ -153,10 +161,10 @@ async fn prepare_credentials(plan: &Plan) -> anyhow::Result<()> {
     step("kubeconfigs", async { Ok(((), made.await?)) }).await
 }
 
-/// The container runtime with our images, for a node; its supervisor, when it is our own.
-async fn runtime(options: &UpOptions, plan: &Plan) -> anyhow::Result<(Option<PathBuf>, Option<env::task::Owned<()>>)> {
+/// Sees to the container runtime with our images, for a node; the answer is its supervisor, when it is our own.
+async fn runtime(options: &UpOptions, plan: &Plan) -> anyhow::Result<Option<Owned<()>>> {
     if !plan.is_node {
-        return Ok((None, None));
+        return Ok(None);
     }
     let (socket, supervisor) = match foreign_socket(options) {
         Some(socket) => (step("container runtime", found(socket)).await?, None),
@@ -170,7 +178,7 @@ async fn runtime(options: &UpOptions, plan: &Plan) -> anyhow::Result<(Option<Pat
         Ok(((), crate::images::ensure(&bundle, &socket).await?))
     })
     .await?;
-    Ok((Some(socket), supervisor))
+    Ok(supervisor)
 }
 
 async fn found(socket: PathBuf) -> anyhow::Result<(PathBuf, String)> {
@@ -181,7 +189,7 @@ async fn found(socket: PathBuf) -> anyhow::Result<(PathBuf, String)> {
     Ok((socket, detail))
 }
 
-async fn own(place: &Place) -> anyhow::Result<((PathBuf, env::task::Owned<()>), String)> {
+async fn own(place: &Place) -> anyhow::Result<((PathBuf, Owned<()>), String)> {
     let missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_installed(name)).collect();
     if !missing.is_empty() {
         bail!("not installed: {} (Debian: apt install containerd runc)", missing.join(", "));

@@ -61,6 +61,20 @@ impl Describe for Undescribed {
     }
 }
 
+/// Descriptions that a function finds, by type and field; the field is empty for the type itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup(pub fn(&str, &str) -> Option<&'static str>);
+
+impl Describe for Lookup {
+    fn type_(&self, name: &str) -> Option<&str> {
+        self.0(name, "")
+    }
+
+    fn field(&self, name: &str, field: &str) -> Option<&str> {
+        self.0(name, field)
+    }
+}
+
 /// Which of the two languages a document is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Language {

@@ -42,7 +42,8 @@ fn a_small_group_version_whole() {
     let content = json(
         r##"{
         "application/json": {"schema": {"$ref": "#/components/schemas/io.k8s.api.authentication.v1.TokenReview"}},
-        "application/vnd.kubernetes.protobuf": {"schema": {"$ref": "#/components/schemas/io.k8s.api.authentication.v1.TokenReview"}},
+        "application/vnd.kubernetes.protobuf": {"schema":
+            {"$ref": "#/components/schemas/io.k8s.api.authentication.v1.TokenReview"}},
         "application/yaml": {"schema": {"$ref": "#/components/schemas/io.k8s.api.authentication.v1.TokenReview"}}}"##,
     );
     let mut expected = json(
@@ -83,7 +84,10 @@ fn the_index_leads_to_documents_by_hash() {
     let index = v3::index([("api/v1", "AB"), ("version", "CD")]);
     assert_eq!(
         String::from_utf8_lossy(&index),
-        r#"{"paths":{"api/v1":{"serverRelativeURL":"/openapi/v3/api/v1?hash=AB"},"version":{"serverRelativeURL":"/openapi/v3/version?hash=CD"}}}"#
+        concat!(
+            r#"{"paths":{"api/v1":{"serverRelativeURL":"/openapi/v3/api/v1?hash=AB"},"#,
+            r#""version":{"serverRelativeURL":"/openapi/v3/version?hash=CD"}}}"#
+        )
     );
 }
 
@@ -178,7 +182,7 @@ fn called<'m>(pairs: &[&'m [u8]], name: &str) -> Vec<&'m [u8]> {
 fn the_protobuf_form_reads_back() {
     let rows = rows("leases");
     let document = v2::document(&Source { schema: Schema::builtin(), rows: &rows, describe: &Undescribed });
-    let message = v2::protobuf(&document);
+    let message = v2::protobuf(&document).expect("the document is not deep");
     assert_eq!(at(&message, &[1]), [b"2.0"], "swagger");
     assert_eq!(at(&message, &[2, 1]), [b"Kubernetes"], "title");
     let tree = parsed(&document);

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use codec::DecodeError;
 use object::Text;
 
 use crate::components::Components;
@@ -39,9 +40,11 @@ pub fn document(source: &Source<'_>) -> Vec<u8> {
 }
 
 /// The document that [`document`] made, as a protobuf message `openapi.v2.Document` (gnostic's).
-pub fn protobuf(document: &[u8]) -> Vec<u8> {
-    let tree = codec::json::parse(document).expect("the document is JSON, and not nested deeply");
-    crate::protobuf::document(&tree)
+///
+/// # Errors
+/// When `document` is no JSON, or custom kinds made it nest deeper than [`codec::DEPTH_MAX`].
+pub fn protobuf(document: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    Ok(crate::protobuf::document(&codec::json::parse(document)?))
 }
 
 fn items<'a>(source: &Source<'a>) -> Vec<PathItem<'a>> {

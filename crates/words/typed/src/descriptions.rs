@@ -41,18 +41,10 @@ pub fn descriptions() -> &'static Descriptions {
     &DESCRIPTIONS
 }
 
-impl openapi::Describe for Descriptions {
-    fn type_(&self, name: &str) -> Option<&str> {
-        self.find(name, "")
-    }
-
-    fn field(&self, name: &str, field: &str) -> Option<&str> {
-        if field.is_empty() { None } else { self.find(name, field) }
-    }
-}
-
 impl Descriptions {
-    fn find(&self, type_: &str, field: &str) -> Option<&str> {
+    /// What is said about the field with the JSON name `field` of the type with the OpenAPI name `type_`; about the type
+    /// itself when `field` is empty.
+    pub fn of(&self, type_: &str, field: &str) -> Option<&str> {
         let compare = |entry: &Entry| -> Ordering {
             self.at(entry.type_).cmp(type_).then_with(|| self.at(entry.field).cmp(field))
         };

@@ -13,7 +13,7 @@ use patch::{PatchError, merge, strategic};
 use registry::{Edit, Registry, WriteOptions};
 
 use super::options::FieldValidation;
-use super::{Call, write};
+use super::{Call, options, write};
 
 const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, \
                         application/strategic-merge-patch+json, application/apply-patch+yaml";
@@ -43,7 +43,7 @@ impl<'a> Patch<'a> {
         call: &'a Call,
         body: Bytes,
         validation: FieldValidation,
-        options: &WriteOptions,
+        write: &WriteOptions,
     ) -> Result<Patch<'a>, Refusal> {
         let headers = &call.by.parts().headers;
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -57,17 +57,15 @@ impl<'a> Patch<'a> {
             _ => return Err(Refusal::UnsupportedMediaType(ACCEPTED.to_owned())),
         };
         if query.get("force").is_some() && !matches!(change, Change::Apply { .. }) {
-            return Err(invalid_options(Problem::forbidden(
-                Path::of("force"),
-                "may not be specified for non-apply patch",
-            )));
+            let problem = Problem::forbidden(Path::of("force"), "may not be specified for non-apply patch");
+            options::judged("PatchOptions", vec![problem])?;
         }
         Ok(Patch {
             change,
             registry: &call.registry,
             subresource: &call.target.subresource,
             validation,
-            manager: options.field_manager.clone(),
+            manager: write.field_manager.clone(),
             warnings: Mutex::new(Vec::new()),
         })
     }
@@ -140,7 +138,8 @@ impl Edit for Patch<'_> {
 
 fn apply_change(resource: &Resource, query: &Query, body: &[u8]) -> Result<Change, Refusal> {
     if query.get("fieldManager").unwrap_or_default().is_empty() {
-        return Err(invalid_options(Problem::required(Path::of("fieldManager"), "is required for apply patch")));
+        let problem = Problem::required(Path::of("fieldManager"), "is required for apply patch");
+        options::judged("PatchOptions", vec![problem])?;
     }
     let config = yaml::parse(body).map_err(|error| Refusal::BadRequest(format!("error decoding YAML: {error}")))?;
     let said: (Option<&str>, Option<&str>) = (config.str_at(&["apiVersion"]), config.str_at(&["kind"]));
@@ -169,7 +168,11 @@ fn refused(error: PatchError) -> Refusal {
             tracing::debug!(%text, "a patch does not fit its object");
             Refusal::Unprocessable("the server rejected our request due to an error in our request".to_owned())
         }
-        PatchError::TooLarge(_) => Refusal::TooLarge { bytes_max: super::body::BODY_BYTES_MAX },
+        PatchError::TooLarge(text) => {
+            let mut status = Refusal::TooLarge { bytes_max: super::body::BODY_BYTES_MAX }.status();
+            status.set(&["message"], format!("Request entity too large: {text}"));
+            Refusal::Status(Box::new(status))
+        }
         PatchError::Unexpected(text) => Refusal::BadRequest(text),
     }
 }
@@ -185,11 +188,6 @@ fn not_applied(error: ApplyError) -> Refusal {
                 .collect(),
         },
     }
-}
-
-fn invalid_options(problem: Problem) -> Refusal {
-    let kind = kind::GroupKind { group: "meta.k8s.io".into(), name: "PatchOptions".into() };
-    Refusal::Invalid { kind, name: String::new(), problems: vec![problem] }
 }
 
 /// A patch of a `Scale`, which is not an object but a view of one.

@@ -1,8 +1,9 @@
 //! What a request's query says.
 
 use gate::Query;
-use kind::{Refusal, Strategy};
+use kind::{GroupKind, Problem, Refusal, Strategy};
 use object::selector::{FieldSelector, LabelSelector};
+use object::{Path, Value};
 use registry::{DeleteOptions, Freshness, ListOptions, Preconditions, Selection, WatchOptions, WriteOptions};
 use store::Revision;
 
@@ -47,33 +48,14 @@ pub(super) fn list(call: &Call) -> Result<ListOptions, Refusal> {
     let query = &call.by.info().query;
     let continue_token = query.get("continue").unwrap_or_default().to_owned();
     let limit: i64 = number(query, "limit")?.unwrap_or(0);
-    if query.flag("sendInitialEvents") || query.get("sendInitialEvents").is_some() {
-        return Err(invalid_options("sendInitialEvents", "sendInitialEvents is forbidden for list"));
-    }
+    judged("ListOptions", list_problems(query))?;
     let revision = revision(query)?;
     let freshness = match (query.get("resourceVersionMatch").unwrap_or_default(), revision) {
-        ("", None) => Freshness::Consistent,
-        ("", Some(Revision(0))) => Freshness::Any,
-        ("", Some(revision)) if limit > 0 => Freshness::Exact(revision),
-        ("", Some(revision)) => Freshness::NotOlderThan(revision),
-        ("NotOlderThan", Some(Revision(0))) => Freshness::Any,
-        ("NotOlderThan", Some(revision)) => Freshness::NotOlderThan(revision),
-        ("Exact", Some(Revision(0))) => {
-            return Err(invalid_options(
-                "resourceVersionMatch",
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            ));
-        }
+        (_, None) => Freshness::Consistent,
         ("Exact", Some(revision)) => Freshness::Exact(revision),
-        (_, None) => {
-            return Err(invalid_options(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ));
-        }
-        (_, Some(_)) => {
-            return Err(invalid_options("resourceVersionMatch", "supported values: \"Exact\", \"NotOlderThan\""));
-        }
+        (_, Some(Revision(0))) => Freshness::Any,
+        ("", Some(revision)) if limit > 0 => Freshness::Exact(revision),
+        (_, Some(revision)) => Freshness::NotOlderThan(revision),
     };
     if !continue_token.is_empty() && !matches!(freshness, Freshness::Consistent | Freshness::Any) {
         return Err(Refusal::BadRequest("specifying resource version is not allowed when using continue".to_owned()));
@@ -82,23 +64,42 @@ pub(super) fn list(call: &Call) -> Result<ListOptions, Refusal> {
     Ok(ListOptions { selection: selection(call)?, freshness, limit, continue_token })
 }
 
+fn list_problems(query: &Query) -> Vec<Problem> {
+    let path = Path::of("resourceVersionMatch");
+    let set = |key: &str| query.get(key).is_some_and(|value| !value.is_empty());
+    let mut problems = Vec::new();
+    if let Some(matching) = query.get("resourceVersionMatch").filter(|matching| !matching.is_empty()) {
+        if !set("resourceVersion") {
+            let text = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            problems.push(Problem::forbidden(path.clone(), text));
+        }
+        problems.extend(with_continue(query));
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            problems.push(Problem::not_supported(path.clone(), matching, &["Exact", "NotOlderThan", ""]));
+        }
+        if matching == "Exact" && query.get("resourceVersion") == Some("0") {
+            let text = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            problems.push(Problem::forbidden(path, text));
+        }
+    }
+    if query.get("sendInitialEvents").is_some() {
+        problems.push(Problem::forbidden(Path::of("sendInitialEvents"), "sendInitialEvents is forbidden for list"));
+    }
+    problems
+}
+
+fn with_continue(query: &Query) -> Option<Problem> {
+    query.get("continue").filter(|token| !token.is_empty()).map(|_| {
+        let text = "resourceVersionMatch is forbidden when continue is provided";
+        Problem::forbidden(Path::of("resourceVersionMatch"), text)
+    })
+}
+
 pub(super) fn watch(call: &Call) -> Result<WatchOptions, Refusal> {
     let query = &call.by.info().query;
+    judged("ListOptions", watch_problems(query))?;
     let revision = revision(query)?;
-    let matching = query.get("resourceVersionMatch").unwrap_or_default();
     let initial_events = query.flag("sendInitialEvents");
-    if initial_events && matching != "NotOlderThan" {
-        return Err(invalid_options(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ));
-    }
-    if query.get("sendInitialEvents").is_none() && !matching.is_empty() {
-        return Err(invalid_options(
-            "resourceVersionMatch",
-            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        ));
-    }
     let freshness = match revision {
         None => Freshness::Consistent,
         Some(Revision(0)) => Freshness::Any,
@@ -115,6 +116,29 @@ pub(super) fn watch(call: &Call) -> Result<WatchOptions, Refusal> {
     Ok(WatchOptions { selection: selection(call)?, from, initial_events, freshness, bookmarks })
 }
 
+fn watch_problems(query: &Query) -> Vec<Problem> {
+    let path = Path::of("resourceVersionMatch");
+    let matching = query.get("resourceVersionMatch").unwrap_or_default();
+    let mut problems = Vec::new();
+    let asked = query.get("sendInitialEvents").is_some();
+    if asked && matching != "NotOlderThan" {
+        let text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        problems.push(Problem::forbidden(path.clone(), text));
+    }
+    if matching.is_empty() {
+        return problems;
+    }
+    if !asked {
+        let text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        problems.push(Problem::forbidden(path.clone(), text));
+    }
+    if matching != "NotOlderThan" {
+        problems.push(Problem::not_supported(path, matching, &["NotOlderThan"]));
+    }
+    problems.extend(with_continue(query));
+    problems
+}
+
 /// How old a single object may be.
 pub(super) fn freshness(query: &Query) -> Result<Freshness, Refusal> {
     Ok(match revision(query)? {
@@ -124,17 +148,42 @@ pub(super) fn freshness(query: &Query) -> Result<Freshness, Refusal> {
     })
 }
 
-pub(super) fn write(call: &Call) -> Result<WriteOptions, Refusal> {
+/// What a write's query says. `options` is the kind that it stands for, such as `CreateOptions`.
+pub(super) fn write(call: &Call, options: &str) -> Result<(WriteOptions, FieldValidation), Refusal> {
     let query = &call.by.info().query;
     let manager = query.get("fieldManager").unwrap_or_default();
-    if manager.len() > patch::apply::MANAGER_BYTES_MAX {
-        return Err(invalid_options("fieldManager", "may not be more than 128 bytes"));
-    }
+    let mut problems = manager_problems(manager);
+    problems.extend(dry_run_problem(query, None));
+    let validation = query.get("fieldValidation").unwrap_or_default();
+    let validation = match validation {
+        "Ignore" => FieldValidation::Ignore,
+        "" | "Warn" => FieldValidation::Warn,
+        "Strict" => FieldValidation::Strict,
+        other => {
+            let supported = ["", "Ignore", "Strict", "Warn"];
+            problems.push(Problem::not_supported(Path::of("fieldValidation"), other, &supported));
+            FieldValidation::Warn
+        }
+    };
+    judged(options, problems)?;
     let manager = match manager {
         "" => default_manager(call),
         manager => manager.to_owned(),
     };
-    Ok(WriteOptions { dry_run: dry_run(query)?, field_manager: manager, owners_settled: false })
+    Ok((WriteOptions { dry_run: is_dry(query), field_manager: manager, owners_settled: false }, validation))
+}
+
+fn manager_problems(manager: &str) -> Vec<Problem> {
+    let path = Path::of("fieldManager");
+    let mut problems = Vec::new();
+    if manager.len() > patch::apply::MANAGER_BYTES_MAX {
+        problems.push(Problem::too_long(path.clone(), patch::apply::MANAGER_BYTES_MAX));
+    }
+    for (position, odd) in manager.char_indices().filter(|(_, letter)| letter.is_control()) {
+        let text = format!("invalid character U+{:04X} (at position {position})", u32::from(odd));
+        problems.push(Problem::invalid(path.clone(), manager, text));
+    }
+    problems
 }
 
 /// Clients that do not name themselves are known by the first word of their user agent.
@@ -143,31 +192,20 @@ fn default_manager(call: &Call) -> String {
     patch::apply::manager_name(agent.unwrap_or("unknown"))
 }
 
-pub(super) fn dry_run(query: &Query) -> Result<bool, Refusal> {
-    let mut dry = false;
-    for value in query.all("dryRun") {
-        match value {
-            "All" => dry = true,
-            "" => {}
-            _ => return Err(invalid_options("dryRun", "Unsupported value: supported values: \"All\"")),
-        }
-    }
-    Ok(dry)
+/// `dryRun` can be repeated; anything but `All` is refused rather than taken for a wish to store.
+fn dry_run_problem(query: &Query, body: Option<&Value>) -> Option<Problem> {
+    let in_body = body.into_iter().flat_map(|body| body.list_at(&["dryRun"])).filter_map(Value::as_str);
+    let said: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).chain(in_body).collect();
+    let known = said.iter().all(|value| *value == "All");
+    (!known).then(|| Problem::not_supported(Path::of("dryRun"), said, &["All"]))
 }
 
-pub(super) fn field_validation(query: &Query) -> Result<FieldValidation, Refusal> {
-    match query.get("fieldValidation").unwrap_or_default() {
-        "Ignore" => Ok(FieldValidation::Ignore),
-        "" | "Warn" => Ok(FieldValidation::Warn),
-        "Strict" => Ok(FieldValidation::Strict),
-        other => Err(Refusal::BadRequest(format!(
-            "fieldValidation: Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
-        ))),
-    }
+fn is_dry(query: &Query) -> bool {
+    query.all("dryRun").any(|value| value == "All")
 }
 
 /// Deletion options from the body, completed from the query.
-pub(super) fn delete(query: &Query, body: Option<&object::Value>) -> Result<DeleteOptions, Refusal> {
+pub(super) fn delete(query: &Query, body: Option<&Value>) -> Result<DeleteOptions, Refusal> {
     let text = |key: &str| -> Option<String> {
         let in_body = body.and_then(|body| body.str_at(&[key])).map(str::to_owned);
         in_body.or_else(|| query.get(key).map(str::to_owned)).filter(|text| !text.is_empty())
@@ -177,22 +215,23 @@ pub(super) fn delete(query: &Query, body: Option<&object::Value>) -> Result<Dele
         Some(seconds) => Some(seconds),
         None => number(query, "gracePeriodSeconds")?,
     };
-    let orphan = body.and_then(|body| body.get("orphanDependents")).and_then(object::Value::as_bool);
+    let orphan = body.and_then(|body| body.get("orphanDependents")).and_then(Value::as_bool);
     let orphan = orphan.or_else(|| query.get("orphanDependents").map(|_| query.flag("orphanDependents")));
     let propagation = text("propagationPolicy");
-    if orphan.is_some() && propagation.is_some() {
-        return Err(invalid_options(
-            "propagationPolicy",
-            "orphanDependents and deletionPropagation cannot be both set",
-        ));
+    let path = Path::of("propagationPolicy");
+    let mut problems = Vec::new();
+    if let Some(policy) = &propagation {
+        if orphan.is_some() {
+            let text = "orphanDependents and deletionPropagation cannot be both set";
+            problems.push(Problem::invalid(path.clone(), policy.as_str(), text));
+        }
+        if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
+            let supported = ["Foreground", "Background", "Orphan", "nil"];
+            problems.push(Problem::not_supported(path, policy.as_str(), &supported));
+        }
     }
-    if let Some(policy) =
-        propagation.as_deref().filter(|policy| !matches!(*policy, "Foreground" | "Background" | "Orphan"))
-    {
-        let text =
-            format!("Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\"");
-        return Err(invalid_options("propagationPolicy", &text));
-    }
+    problems.extend(dry_run_problem(query, body));
+    judged("DeleteOptions", problems)?;
     let propagation =
         propagation.or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned()));
     let in_body_dry =
@@ -204,7 +243,7 @@ pub(super) fn delete(query: &Query, body: Option<&object::Value>) -> Result<Dele
         },
         grace_seconds,
         propagation,
-        dry_run: in_body_dry || dry_run(query)?,
+        dry_run: in_body_dry || is_dry(query),
     })
 }
 
@@ -213,10 +252,9 @@ fn revision(query: &Query) -> Result<Option<Revision>, Refusal> {
         "" => Ok(None),
         text => match text.parse() {
             Ok(number) => Ok(Some(Revision(number))),
-            Err(_not_a_number) => Err(invalid_options(
-                "resourceVersion",
-                &format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"),
-            )),
+            Err(_not_a_number) => Err(Refusal::BadRequest(format!(
+                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))),
         },
     }
 }
@@ -230,6 +268,11 @@ pub(super) fn number(query: &Query, key: &str) -> Result<Option<i64>, Refusal> {
     }
 }
 
-fn invalid_options(field: &str, problem: &str) -> Refusal {
-    Refusal::BadRequest(format!("invalid options: {field}: {problem}"))
+/// All complaints about options as one refusal.
+pub(super) fn judged(options: &str, problems: Vec<Problem>) -> Result<(), Refusal> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let kind = GroupKind { group: "meta.k8s.io".into(), name: options.into() };
+    Err(Refusal::Invalid { kind, name: String::new(), problems })
 }

@@ -14,8 +14,7 @@ use crate::answer;
 
 pub(super) async fn create(call: &Call, body: Body) -> Result<Response<Body>, Refusal> {
     let wanted = read::wanted(call)?;
-    let write = options::write(call)?;
-    let validation = options::field_validation(&call.by.info().query)?;
+    let (write, validation) = options::write(call, "CreateOptions")?;
     let strategy = call.registry.strategy();
     let received = body::object(call.by.parts(), body, strategy.as_ref(), validation).await?;
     let object = call.registry.create(&call.by, &call.target.namespace, received.object, &write).await?;
@@ -24,8 +23,7 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response<Body>, Re
 
 pub(super) async fn update(call: &Call, body: Body) -> Result<Response<Body>, Refusal> {
     let wanted = read::wanted(call)?;
-    let write = options::write(call)?;
-    let validation = options::field_validation(&call.by.info().query)?;
+    let (write, validation) = options::write(call, "UpdateOptions")?;
     let strategy = call.registry.strategy();
     let received = body::object(call.by.parts(), body, strategy.as_ref(), validation).await?;
     let edit = registry::Replace(Arc::new(received.object));
@@ -37,8 +35,7 @@ pub(super) async fn update(call: &Call, body: Body) -> Result<Response<Body>, Re
 
 pub(super) async fn patch(call: &Call, body: Body) -> Result<Response<Body>, Refusal> {
     let wanted = read::wanted(call)?;
-    let write = options::write(call)?;
-    let validation = options::field_validation(&call.by.info().query)?;
+    let (write, validation) = options::write(call, "PatchOptions")?;
     let bytes = body::collect(body).await?;
     let edit = edits::Patch::read(call, bytes, validation, &write)?;
     let address = (call.target.namespace.as_str(), call.target.name.as_str());

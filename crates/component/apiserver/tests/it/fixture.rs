@@ -89,8 +89,12 @@ impl Cluster {
 
     /// Somebody with a certificate.
     pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Client {
-        let pair = identity(&self.authority("ca"), name, groups);
-        Client { door: self.server.door(chain_of(&pair)), headers: Vec::new() }
+        self.client_with(&identity(&self.authority("ca"), name, groups))
+    }
+
+    /// Whoever holds the certificate.
+    pub(crate) fn client_with(&self, pair: &Pair) -> Client {
+        Client { door: self.server.door(chain_of(pair)), headers: Vec::new() }
     }
 
     /// Somebody without a certificate.
@@ -107,12 +111,11 @@ impl Cluster {
     pub(crate) async fn listen(self) -> Listening {
         let listener = env::net::listen_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.expect("a port is free");
         let address = listener.address().expect("a TCP socket has an address");
-        let door = self.admin();
         let authority = self.authority("ca");
         let admin = identity(&authority, "admin", &["system:masters"]);
         let Cluster { server, shutdown, folder, .. } = self;
         let running = env::task::spawn(Fate::Local, "server", server.run(listener));
-        Listening { address, authority, admin, door, shutdown, running, folder }
+        Listening { address, authority, admin, shutdown, running, folder }
     }
 }
 
@@ -121,7 +124,6 @@ pub(crate) struct Listening {
     pub(crate) address: SocketAddr,
     pub(crate) authority: Authority,
     pub(crate) admin: Pair,
-    pub(crate) door: Client,
     pub(crate) shutdown: Shutdown,
     pub(crate) running: Task<Drained>,
     pub(crate) folder: tempfile::TempDir,
@@ -145,29 +147,38 @@ pub(crate) enum Connection {
 impl Listening {
     /// Connects, showing `pair` if there is one.
     pub(crate) async fn connect(&self, protocol: Protocol, pair: Option<&Pair>) -> Connection {
-        let alpn = if protocol == Protocol::One { pki::tls::ALPN_HTTP_1_1 } else { pki::tls::ALPN_H2 };
-        let roots = Roots::new(vec![self.authority.certificate().clone()]).expect("the authority is a root");
-        let trust = pki::tls::ServerTrust::roots(roots).expect("the authority can be believed");
-        let shown = pair.map(|pair| pki::tls::ClientCertificate::new(pair).expect("the pair can be shown"));
-        let tls = pki::tls::client_config(trust, shown, &[alpn]).expect("TLS can be set up");
-        let stream = env::net::connect_tcp(self.address).await.expect("the port is open");
-        let name = "localhost".try_into().expect("a name");
-        let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await.expect("the handshake completes");
-        let io = hyper_util::rt::TokioIo::new(stream);
-        match protocol {
-            Protocol::One => {
-                let (sender, connection) =
-                    hyper::client::conn::http1::handshake(io).await.expect("HTTP/1.1 is spoken");
-                env::task::spawn(Fate::Local, "client", async move { drop(connection.await) });
-                Connection::One(sender)
-            }
-            Protocol::Two => {
-                let executor = hyper_util::rt::TokioExecutor::new();
-                let (sender, connection) =
-                    hyper::client::conn::http2::handshake(executor, io).await.expect("HTTP/2 is spoken");
-                env::task::spawn(Fate::Local, "client", async move { drop(connection.await) });
-                Connection::Two(sender)
-            }
+        connect(self.address, self.authority.certificate(), protocol, pair).await
+    }
+}
+
+/// Connects to a server of `authority`, showing `pair` if there is one.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    authority: &pki::Certificate,
+    protocol: Protocol,
+    pair: Option<&Pair>,
+) -> Connection {
+    let alpn = if protocol == Protocol::One { pki::tls::ALPN_HTTP_1_1 } else { pki::tls::ALPN_H2 };
+    let roots = Roots::new(vec![authority.clone()]).expect("the authority is a root");
+    let trust = pki::tls::ServerTrust::roots(roots).expect("the authority can be believed");
+    let shown = pair.map(|pair| pki::tls::ClientCertificate::new(pair).expect("the pair can be shown"));
+    let tls = pki::tls::client_config(trust, shown, &[alpn]).expect("TLS can be set up");
+    let stream = env::net::connect_tcp(address).await.expect("the port is open");
+    let name = "localhost".try_into().expect("a name");
+    let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await.expect("the handshake completes");
+    let io = hyper_util::rt::TokioIo::new(stream);
+    match protocol {
+        Protocol::One => {
+            let (sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("HTTP/1.1 is spoken");
+            env::task::spawn(Fate::Local, "client", async move { drop(connection.await) });
+            Connection::One(sender)
+        }
+        Protocol::Two => {
+            let executor = hyper_util::rt::TokioExecutor::new();
+            let (sender, connection) =
+                hyper::client::conn::http2::handshake(executor, io).await.expect("HTTP/2 is spoken");
+            env::task::spawn(Fate::Local, "client", async move { drop(connection.await) });
+            Connection::Two(sender)
         }
     }
 }

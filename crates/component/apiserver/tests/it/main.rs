@@ -2,3 +2,12 @@
 
 mod fixture;
 mod verbs;
+mod deletion;
+mod lists;
+mod watches;
+mod addresses;
+mod bad_input;
+mod coverage;
+mod identity;
+mod clients;
+mod crash;

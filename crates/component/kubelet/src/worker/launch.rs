@@ -39,8 +39,19 @@ impl Worker {
         let config = self.sandbox_config(pod, attempt).map_err(failed)?;
         let logs = PathBuf::from(&config.log_directory);
         env::fs::create_dir_all(&logs).map_err(|error| failed(error.to_string()))?;
-        shared.runtime.sandbox_run(config, String::new()).await.map_err(|failure| failed(failure.to_string()))?;
+        let handler = self.handler(pod).await.map_err(failed)?;
+        shared.runtime.sandbox_run(config, handler).await.map_err(|failure| failed(failure.to_string()))?;
         Ok(())
+    }
+
+    /// The runtime's handler that the pod asks for; empty for the usual one.
+    async fn handler(&self, pod: &Pod) -> Result<String, String> {
+        let class = pod.spec.as_ref().and_then(|spec| spec.runtime_class_name.as_deref()).unwrap_or_default();
+        if class.is_empty() {
+            return Ok(String::new());
+        }
+        let found = self.shared.api.runtime_handler(class).await;
+        found.map_err(|error| format!("failed to get sandbox runtime: {error}"))
     }
 
     fn sandbox_config(&self, pod: &Pod, attempt: u32) -> Result<PodSandboxConfig, String> {
@@ -268,7 +279,6 @@ fn unbuilt(pod: &Pod) -> Option<&'static str> {
     let devices =
         podplan::containers(pod).iter().any(|(_, it)| it.volume_devices.as_ref().is_some_and(|it| !it.is_empty()));
     let asked = [
-        (spec.runtime_class_name.as_deref().is_some_and(|name| !name.is_empty()), "runtime classes are"),
         (spec.host_users == Some(false), "user namespaces are"),
         (spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()), "resource claims are"),
         (devices, "raw block volumes are"),

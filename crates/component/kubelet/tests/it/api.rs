@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use kubelet::{Answer, Api, ApiError, Config, PodChange, PodStream, Token, TokenOrder};
 use podplan::eviction::{Bound, Signal, Threshold};
 use tokio::sync::{mpsc, watch};
-use typed::api::core::v1::{ConfigMap, Event, Node, PersistentVolume, Pod, PodStatus, Secret, Service};
+use typed::api::core::v1::{
+    ConfigMap, Event, LocalVolumeSource, Node, PersistentVolume, PersistentVolumeSpec, Pod, PodStatus, Secret, Service,
+};
 use typed::meta::Time;
 
 use crate::{Node as Host, PATIENCE};
@@ -217,7 +219,13 @@ async fn a_node_that_runs_short_evicts() {
     let upkeep_interval = Duration::from_millis(300);
     let config = Config { eviction_hard: vec![short], upkeep_interval, ..host.config() };
     let _kubelet = host.kubelet_as(config, api.clone()).await;
-    let pod = kubelet::decode(POD.replace("%image%", crate::IMAGE).as_bytes()).expect("a pod");
+    // One that asks for nothing would be turned away at once.
+    let modest = format!(
+        "{}    resources: {{requests: {{cpu: 1m}}}}\n  volumes:\n",
+        POD.split("  volumes:\n").next().expect("a beginning")
+    );
+    let rest = POD.split("  volumes:\n").nth(1).expect("volumes");
+    let pod = kubelet::decode((modest + rest).replace("%image%", crate::IMAGE).as_bytes()).expect("a pod");
     api.changes.send(PodChange::All(vec![Arc::new(pod)])).await.expect("the kubelet lives");
     let seen =
         api.wait("the pod is evicted", |seen| seen.statuses.get("uid-1").is_some_and(|it| it.reason.is_some())).await;
@@ -237,6 +245,57 @@ async fn a_node_that_runs_short_evicts() {
         host.runtime.container_list(filter).await.is_ok_and(|list| list.is_empty())
     })
     .await;
+}
+
+const CLAIMING: &str = r#"apiVersion: v1
+kind: Pod
+metadata: {name: NAME, namespace: ns, uid: NAME}
+spec:
+  hostNetwork: true
+  runtimeClassName: CLASS
+  restartPolicy: Never
+  containers:
+  - name: main
+    image: '%image%'
+    command: [/bin/sh, -c, "echo written > /disk/file"]
+    resources: {requests: {cpu: CPU}}
+    volumeMounts: [{name: disk, mountPath: /disk}]
+  volumes:
+  - {name: disk, persistentVolumeClaim: {claimName: disk}}
+"#;
+
+fn claiming(name: &str, class: &str, cpu: &str) -> Arc<Pod> {
+    let text = CLAIMING.replace("NAME", name).replace("CLASS", class).replace("CPU", cpu);
+    Arc::new(kubelet::decode(text.replace("%image%", crate::IMAGE).as_bytes()).expect("a pod"))
+}
+
+#[tokio::test]
+async fn claims_classes_and_what_a_node_has_no_room_for() {
+    let Some(host) = Host::start().await else { return };
+    let disk = host.containerd.folder().join("disk");
+    env::fs::create_dir_all(&disk).expect("the folder is writable");
+    let api = Memory::new();
+    let local = LocalVolumeSource { path: disk.to_string_lossy().into_owned(), ..Default::default() };
+    let spec = Some(PersistentVolumeSpec { local: Some(local), ..Default::default() });
+    *api.volume.lock().expect("a lock") = Some(Arc::new(PersistentVolume { spec, ..Default::default() }));
+    let _kubelet = host.kubelet_with(api.clone()).await;
+    let pods = vec![claiming("fine", "usual", "1m"), claiming("big", "usual", "5k"), claiming("odd", "absent", "1m")];
+    api.changes.send(PodChange::All(pods)).await.expect("the kubelet lives");
+    let phase = |seen: &Seen, uid: &str| seen.statuses.get(uid).and_then(|status| status.phase.clone());
+    let seen = api
+        .wait("one is done and one is turned away", |seen| {
+            phase(seen, "fine").as_deref() == Some("Succeeded")
+                && phase(seen, "big").as_deref() == Some("Failed")
+                && seen.events.iter().any(|reason| reason == "FailedCreatePodSandBox")
+        })
+        .await;
+    assert_eq!(env::fs::read_to_string(disk.join("file")).ok().as_deref(), Some("written\n"));
+    let big = &seen.statuses["big"];
+    assert_eq!(big.reason.as_deref(), Some("OutOfcpu"));
+    let message = big.message.as_deref().expect("a message");
+    let beginning = "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000000, used: ";
+    assert!(message.starts_with(beginning), "{message}");
+    assert_eq!(phase(&seen, "odd").as_deref(), Some("Pending"), "its runtime class is not there");
 }
 
 const PROBED: &str = r#"apiVersion: v1

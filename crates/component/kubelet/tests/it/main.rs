@@ -4,6 +4,7 @@
 mod containerd;
 
 mod api;
+mod crashes;
 mod network;
 mod server;
 mod streams;

@@ -55,6 +55,14 @@ impl Containerd {
         &self.cgroup
     }
 
+    /// Kills it as a crash would, and starts it again on what it left.
+    pub(crate) async fn crash(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ends");
+        self.process = spawn(self.folder.path());
+        self.wait_for_socket().await;
+    }
+
     async fn wait_for_socket(&self) {
         let socket = self.socket();
         wait_until("containerd serves its socket", Duration::from_secs(30), async || {

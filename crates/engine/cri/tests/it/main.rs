@@ -129,3 +129,15 @@ async fn a_missing_socket_is_unreachable() {
     let failure = runtime.version().await.expect_err("nobody is there");
     assert!(matches!(failure, cri::Failure::Unreachable { .. }), "{failure:?}");
 }
+
+#[tokio::test]
+async fn a_connection_outlives_the_runtime() {
+    let Some(mut containerd) = Containerd::start().await else { return };
+    let runtime = Remote::new(&containerd.socket(), TimeLimits::default());
+    let before = runtime.version().await.expect("an answer");
+    containerd.crash().await;
+    wait_until("the same connection answers again", std::time::Duration::from_secs(10), async || {
+        runtime.version().await.is_ok_and(|version| version == before)
+    })
+    .await;
+}

@@ -4,6 +4,7 @@
 //! runtime reports: `sandbox#0`, `sandbox#0!` (not ready), `m#1=running`, `m#0=exited(1)@-5` (ended 5 s ago),
 //! `m#0=created`, `m#0=unknown`; `m#0/0=...` names the sandbox, else it is the newest. All happens at one o'clock.
 
+mod admissions;
 mod derivations;
 mod nodes;
 mod plans;

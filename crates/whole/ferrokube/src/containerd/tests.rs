@@ -71,9 +71,9 @@ impl Machine {
     /// Takes everything back, and says what is found afterwards.
     async fn take_back(&self) {
         crate::down::take_node_back_quietly(&self.place).await.unwrap();
-        let left = std::process::Command::new("findmnt").args(["-rn", "-o", "TARGET"]).output().unwrap();
-        let left = String::from_utf8_lossy(&left.stdout).into_owned();
-        assert!(!left.contains(self.place.data_dir.to_str().unwrap()), "{left}");
+        let left: Vec<PathBuf> = mounts::mount::table().unwrap().into_iter().map(|entry| entry.target).collect();
+        let left: Vec<&PathBuf> = left.iter().filter(|target| target.starts_with(&self.place.data_dir)).collect();
+        assert!(left.is_empty(), "{left:?}");
         let cgroup = self.place.cgroup_root();
         for controller in ["", "memory", "pids", "cpu", "systemd", "unified"] {
             let path = Path::new("/sys/fs/cgroup").join(controller).join(&cgroup);

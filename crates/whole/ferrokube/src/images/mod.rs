@@ -36,8 +36,11 @@ macro_rules! row {
 }
 
 /// The images, one per role that is built.
-pub(crate) const IMAGES: [ImageRow; 2] =
-    [row!("pause", &["pause"], &[], "65535:65535"), row!("web", &["web"], &["8080/tcp"], "65534:65534")];
+pub(crate) const IMAGES: [ImageRow; 3] = [
+    row!("pause", &["pause"], &[], "65535:65535"),
+    row!("dns", &["dns"], &["53/udp", "53/tcp"], "0:0"),
+    row!("web", &["web"], &["8080/tcp"], "65534:65534"),
+];
 
 /// The image that holds a pod's namespaces.
 pub(crate) const PAUSE: &str = IMAGES[0].name;

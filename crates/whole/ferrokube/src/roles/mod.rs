@@ -1,4 +1,5 @@
 //! What this executable is inside pods.
 
+pub(crate) mod dns;
 pub(crate) mod pause;
 pub(crate) mod web;

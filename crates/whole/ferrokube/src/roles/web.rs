@@ -1,10 +1,9 @@
 //! A web server that tells who answers: the demo's, and a target for probes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use env::task::{Fate, Shutdown};
 use http::{Request, Response, StatusCode};
 use serving::{Body, Server, from_fn};
@@ -13,7 +12,7 @@ use crate::cli::WebOptions;
 
 /// Serves until it is asked to end, then lets running requests finish.
 pub(crate) async fn run(options: WebOptions) -> anyhow::Result<ExitCode> {
-    let listener = listen(options.port).await?;
+    let listener = crate::listen::on(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), options.port)).await?;
     let shutdown = Shutdown::new();
     let asked = shutdown.clone();
     env::task::spawn(Fate::Vital, "signals", async move {
@@ -30,17 +29,6 @@ pub(crate) async fn run(options: WebOptions) -> anyhow::Result<ExitCode> {
     tracing::info!(port = options.port, "serving");
     Server::new(Arc::new(service)).run(listener, shutdown).await;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn listen(port: u16) -> anyhow::Result<env::net::Listener> {
-    // A socket for both families, where the machine has the newer one.
-    match env::net::listen_tcp(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)).await {
-        Ok(listener) => Ok(listener),
-        Err(_no_ipv6) => {
-            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-            env::net::listen_tcp(address).await.with_context(|| format!("cannot listen on port {port}"))
-        }
-    }
 }
 
 /// `/` tells version and host name, `/healthz` that all is well.

@@ -1,7 +1,7 @@
 //! What is described, and what is not.
 
 use object::{Map, Value};
-use openapi::{Describe, Source};
+use openapi::{Lookup, Source};
 
 use super::descriptions;
 
@@ -17,16 +17,17 @@ fn types_and_fields_are_described() {
         ("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", "gracePeriodSeconds"),
         ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", "names"),
     ] {
-        let found = if field.is_empty() { all.type_(type_) } else { all.field(type_, field) };
+        let found = all.of(type_, field);
         assert!(found.is_some_and(|text| text.len() > 10), "{type_} {field}: {found:?}");
     }
-    assert_eq!(all.field("io.k8s.api.core.v1.Pod", "nothing"), None);
-    assert_eq!(all.type_("io.k8s.api.core.v1.Nothing"), None);
+    assert_eq!(all.of("io.k8s.api.core.v1.Pod", "nothing"), None);
+    assert_eq!(all.of("io.k8s.api.core.v1.Nothing", ""), None);
 }
 
 #[test]
 fn nearly_every_field_that_is_published_is_described() {
-    let source = Source { schema: object::Schema::builtin(), rows: kind::builtin(), describe: descriptions() };
+    let lookup = Lookup(|type_, field| descriptions().of(type_, field));
+    let source = Source { schema: object::Schema::builtin(), rows: kind::builtin(), describe: &lookup };
     let document = codec::json::parse(&openapi::v2::document(&source)).expect("the document is JSON");
     let definitions = document.get("definitions").and_then(Value::as_map).expect("there are definitions");
     let mut silent = Vec::new();

@@ -10,8 +10,6 @@ use super::{not_root, unbuilt};
 fn nothing_is_left_out_without_a_word() {
     let pod = |spec: PodSpec| Pod { spec: Some(spec), ..Default::default() };
     assert_eq!(unbuilt(&pod(PodSpec::default())), None);
-    let class = PodSpec { runtime_class_name: Some("kata".to_owned()), ..Default::default() };
-    assert_eq!(unbuilt(&pod(class)), Some("runtime classes are"));
     let users = PodSpec { host_users: Some(false), ..Default::default() };
     assert_eq!(unbuilt(&pod(users)), Some("user namespaces are"));
     let devices = Container { volume_devices: Some(vec![Default::default()]), ..Default::default() };

@@ -1,0 +1,42 @@
+//! Waiting for the node, and saying why it is not ready.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use client::Client;
+use informer::{Informers, Scope};
+use typed::api::core::v1::Node;
+
+/// A node that is not ready after this long needs somebody to look.
+const NODE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Waits until the node is Ready; an error says what it says of itself.
+pub(crate) async fn node(client: Client, name: &str) -> anyhow::Result<String> {
+    let nodes = Informers::new(client).scoped::<Node>(Scope::fields(&format!("metadata.name={name}")));
+    let mut news = nodes.cache().subscribe();
+    let known =
+        || nodes.cache().get("", name).map_or_else(|| Err("it has not registered".to_owned()), |node| is_ready(&node));
+    let wait = async {
+        while known().is_err() {
+            news.batch().await;
+        }
+    };
+    match env::time::timeout(NODE_TIMEOUT, wait).await {
+        Ok(()) => Ok(format!("{name} is Ready")),
+        Err(_) => bail!("{name} is not Ready: {}", known().err().unwrap_or_default()),
+    }
+}
+
+/// Whether the node says that it is ready; otherwise its reason.
+pub(crate) fn is_ready(node: &Node) -> Result<(), String> {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    match conditions.clone().find(|condition| condition.type_ == "Ready") {
+        Some(ready) if ready.status == "True" => Ok(()),
+        Some(ready) => Err(format!(
+            "{} {}",
+            ready.reason.as_deref().unwrap_or("no reason"),
+            ready.message.as_deref().unwrap_or_default()
+        )),
+        None => Err("it has no condition Ready".to_owned()),
+    }
+}
