@@ -73,7 +73,7 @@ pub const CONTROLLERS: &[Controller] = &[
     row("replicationcontroller-controller", "replicationcontroller", "replication-controller", ByDefault, true),
     row("resourceclaim-controller", "", "resource-claim-controller", ByDefault, false),
     row("resourcepoolstatusrequest-controller", "", "resourcepoolstatusrequest-controller", WithGate("DRAResourcePoolStatus"), false),
-    row("resourcequota-controller", "resourcequota", "resourcequota-controller", ByDefault, true),
+    row("resourcequota-controller", "resourcequota", "resourcequota-controller", ByDefault, false),
     row("root-ca-certificate-publisher-controller", "root-ca-cert-publisher", "root-ca-cert-publisher", ByDefault, true),
     row("selinux-warning-controller", "", "selinux-warning-controller", OnRequest, false),
     row("service-cidr-controller", "", "service-cidrs-controller", ByDefault, false),
