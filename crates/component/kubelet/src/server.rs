@@ -4,6 +4,7 @@
 //! is no way past them. Checkpoints and the node's own logs answer 501 until they are built.
 
 mod logs;
+mod metrics;
 mod query;
 mod stats;
 mod streams;
@@ -163,6 +164,8 @@ async fn route(view: &View, request: Request<Body>) -> Response<Body> {
         },
         ["stats", "summary"] if reads => stats::summary(view).await,
         ["metrics", "resource"] if reads => stats::resource_metrics(view).await,
+        ["metrics"] if reads => metrics::own(view),
+        ["metrics", "cadvisor"] if reads => metrics::cadvisor(view).await,
         ["checkpoint" | "runningpods" | "logs" | "configz", ..] | ["metrics", ..] => {
             let message = format!("{path} is not built");
             text(StatusCode::NOT_IMPLEMENTED, &message)

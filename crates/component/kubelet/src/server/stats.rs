@@ -182,10 +182,29 @@ pub(super) async fn resource_metrics(view: &View) -> Response<Body> {
             put(2, labels, started.map(|at| at.as_nanosecond() as f64 / 1e9));
         }
     }
-    let mut response = Response::new(Body::from(exposition(&lines, now)));
+    exposition_response(exposition(&lines, now))
+}
+
+/// Metrics as text.
+pub(super) fn exposition_response(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
     let kind = http::HeaderValue::from_static(observe::metrics::CONTENT_TYPE);
     response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
     response
+}
+
+/// The use of every pod, and of every running container, by cAdvisor's labels.
+pub(super) async fn pods(view: &View) -> (Vec<(String, Usage)>, Timestamp) {
+    let (_, pods, now) = uses(view).await;
+    let mut all = Vec::new();
+    for it in pods {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let (namespace, pod) = (text(&it.pod.metadata.namespace), text(&it.pod.metadata.name));
+        let labels = |container: &str| format!("{{container=\"{container}\",namespace=\"{namespace}\",pod=\"{pod}\"}}");
+        all.extend(it.containers.into_iter().map(|(name, _, usage)| (labels(&name), usage)));
+        all.push((labels(""), it.usage));
+    }
+    (all, now)
 }
 
 /// The text format, each value with its time.

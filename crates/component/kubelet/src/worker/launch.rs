@@ -27,6 +27,10 @@ impl Worker {
         if let Some(what) = unbuilt(pod) {
             return Err(("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {what} not built")));
         }
+        if asks_for_strict_groups(pod) && !self.knows_strict_groups().await {
+            let problem = "SupplementalGroupsPolicy=Strict is not supported in this node";
+            return Err(("SupplementalGroupsPolicyNotSupported", problem.to_owned()));
+        }
         podplan::security::check_sysctls(pod, &shared.config.allowed_sysctls)
             .map_err(|problem| ("SysctlForbidden", problem))?;
         let facts = shared.facts(pod_ips(&shared, &self.look.observed, pod));
@@ -42,6 +46,12 @@ impl Worker {
         let handler = self.handler(pod).await.map_err(failed)?;
         shared.runtime.sandbox_run(config, handler).await.map_err(|failure| failed(failure.to_string()))?;
         Ok(())
+    }
+
+    /// Whether the runtime leaves out the groups that the image gives a user; older ones ignore the wish.
+    async fn knows_strict_groups(&self) -> bool {
+        let status = self.shared.runtime.status(false).await;
+        status.is_ok_and(|status| status.features.is_some_and(|features| features.supplemental_groups_policy))
     }
 
     /// The runtime's handler that the pod asks for; empty for the usual one.
@@ -284,6 +294,11 @@ fn unbuilt(pod: &Pod) -> Option<&'static str> {
         (devices, "raw block volumes are"),
     ];
     asked.into_iter().find(|(asked, _)| *asked).map(|(_, what)| what)
+}
+
+fn asks_for_strict_groups(pod: &Pod) -> bool {
+    let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
+    context.and_then(|context| context.supplemental_groups_policy.as_deref()) == Some("Strict")
 }
 
 /// Holds an image against `runAsNonRoot`.

@@ -53,6 +53,8 @@ impl Node {
             container_logs: at("containers"),
             manifests: Some(at("manifests")),
             cgroup_root: vec![self.containerd.cgroup().to_owned()],
+            // How full this machine is has no say here.
+            eviction_hard: Vec::new(),
             crash_loop: Bounds { base: SignedDuration::from_millis(300), max: SignedDuration::from_secs(2) },
             ..Config::new("node1")
         }

@@ -73,6 +73,11 @@ async fn the_server_shows_pods_logs_and_usage_to_whom_it_may() {
     let (_, metrics) = get(&server, "/metrics/resource", "metrics").await;
     let series = "container_memory_working_set_bytes{container=\"main\",namespace=\"default\",pod=\"web-node1\"}";
     assert!(metrics.contains(series), "{metrics}");
+    let (_, metrics) = get(&server, "/metrics", "metrics").await;
+    assert!(metrics.contains("kubelet_running_pods 1\n"), "{metrics}");
+    assert!(metrics.contains("kubelet_running_containers{container_state=\"running\"} 1\n"), "{metrics}");
+    let (_, metrics) = get(&server, "/metrics/cadvisor", "metrics").await;
+    assert!(metrics.contains("container_memory_rss{container=\"main\",namespace=\"default\""), "{metrics}");
     assert_eq!(get(&server, "/checkpoint/default/web-node1/main", "checkpoint").await.0, 501);
 
     // Following ends with the container, and what it said last is still sent.
