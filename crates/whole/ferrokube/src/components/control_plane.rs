@@ -13,6 +13,7 @@ use store::embedded::{Embedded, Options};
 
 use super::{Context, Started, told};
 use crate::access::{self, SPEAKERS};
+use crate::manifests;
 
 /// What a process ends with when its store can write no more: whoever supervises it starts it again.
 const EXIT_STORE: i32 = 74;
@@ -45,8 +46,9 @@ pub(super) fn apiserver(context: Arc<Context>) -> BoxFuture<'static, anyhow::Res
             let drained = server.run(listener).await;
             tracing::info!(connections_cut = drained.connections_cut, "the API server has ended");
         });
-        let administrator = access::administrator(&context.place.kubeconfig)?;
-        access::health(&administrator, "/readyz?verbose").await?;
+        let founder = access::administrator(&context.place.kubernetes_dir.join("super-admin.conf"))?;
+        access::health(&founder, "/readyz?verbose").await?;
+        manifests::apply(&founder, manifests::ADMINISTRATORS).await?;
         Ok(Started { task: Some(task), detail: context.wanted.server() })
     })
 }

@@ -6,6 +6,9 @@ use object::Value;
 
 /// The demo: a Deployment of the web server, with a Service that has a node port.
 pub(crate) const DEMO: &str = include_str!("demo.yaml");
+/// What makes the administrators of `admin.conf` administrators, under kubeadm's name. Unlike `super-admin.conf`, which
+/// cannot be taken back, this may be deleted.
+pub(crate) const ADMINISTRATORS: &str = include_str!("administrators.yaml");
 /// The cluster's name service.
 pub(crate) const DNS: &str = include_str!("dns.yaml");
 /// Who owns the fields.
