@@ -48,7 +48,8 @@ async fn serve(folder: &Path, port: u16) -> Child {
 
 async fn admin(folder: &Path, port: u16) -> Connection {
     let file = Kubeconfig::load(&folder.join("admin.conf")).expect("the administrator's file");
-    let pair = file.certificate().expect("it can be read").expect("it holds a certificate");
+    let (_, _, user) = file.resolve(None).expect("it has a current context");
+    let pair = user.certificate().expect("it can be read").expect("it holds a certificate");
     let authority = pki::files::load_authority(&folder.join("pki"), "ca").expect("it can be read").expect("it is there");
     let address = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
     connect(address, authority.certificate(), Protocol::Two, Some(&pair)).await

@@ -74,7 +74,12 @@ impl Cluster {
         change(&mut config);
         let shutdown = Shutdown::new();
         let server = Server::start(config, shutdown.clone()).await.expect("the server starts");
-        Cluster { server, shutdown, folder, store }
+        let cluster = Cluster { server, shutdown, folder, store };
+        // A controller makes it in a whole cluster; without it no pod is let in.
+        let accounts = "/api/v1/namespaces/default/serviceaccounts";
+        let made = cluster.admin().post(accounts, r#"{"metadata":{"name":"default"}}"#).await;
+        assert!(matches!(made.code, 201 | 409), "{}", made.text());
+        cluster
     }
 
     pub(crate) fn authority(&self, name: &str) -> Authority {

@@ -57,6 +57,9 @@ async fn names_are_generated_and_judged() {
     let labels = r#"{"metadata":{"name":"l","labels":{"a b":"c"}}}"#;
     let labels = admin.post(MAPS, labels).await.is(422);
     assert!(labels.at("details.causes.0.field").starts_with("metadata.labels"), "{}", labels.text());
+    let missing = admin.post("/api/v1/namespaces/nowhere/configmaps", &config_map("a", "b")).await;
+    missing.refuses(404, "NotFound", r#"namespaces "nowhere" not found"#);
+    assert_eq!(missing.at("details"), r#"{"kind":"namespaces","name":"nowhere"}"#);
 }
 
 #[tokio::test]
