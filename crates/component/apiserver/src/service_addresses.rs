@@ -115,7 +115,9 @@ impl ServiceAddresses {
             .collect();
         let served: Vec<bool> = self.ranges.iter().map(Range::is_ipv6).collect();
         let mut families = if asked.is_empty() { by_address } else { asked };
-        if is_headless(service) && service.at(&["spec", "selector"]).and_then(Value::as_map).is_none_or(object::Map::is_empty) {
+        if is_headless(service)
+            && service.at(&["spec", "selector"]).and_then(Value::as_map).is_none_or(object::Map::is_empty)
+        {
             return Ok(self.families_of_a_name(service, families));
         }
         if let Some(missing) = families.iter().find(|six| !served.contains(six)) {

@@ -14,9 +14,9 @@ pub(super) async fn ensure(loopback: &Loopback, config: &Config) -> Result<(), R
     range.set(&["spec", "cidrs"], ranges);
     loopback.make(row("networking.k8s.io/v1", "ServiceCIDR")?, &range).await?;
     loopback.make(row("v1", "Service")?, &service(config)).await?;
-    if config.advertise_address.is_loopback() {
-        // Endpoints cannot be loopback addresses: nobody but this machine would reach them.
-        tracing::warn!(address = %config.advertise_address, "the Service kubernetes has no endpoints: nobody else reaches this address");
+    if config.advertise_address.is_loopback() || config.advertise_address.is_unspecified() {
+        // In a pod such an address is the pod's own: no endpoint of anything.
+        tracing::warn!(address = %config.advertise_address, "the API server is not reachable from pods");
         return Ok(());
     }
     put(loopback, ("v1", "Endpoints"), &endpoints(config)).await?;

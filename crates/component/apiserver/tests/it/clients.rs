@@ -11,7 +11,8 @@ use crate::fixture::{Cluster, DEADLINE, Listening};
 
 /// A kubeconfig of the administrator.
 fn kubeconfig(listening: &Listening) -> PathBuf {
-    let target = Target { cluster: "kubernetes".to_owned(), server: format!("https://127.0.0.1:{}", listening.address.port()) };
+    let target =
+        Target { cluster: "kubernetes".to_owned(), server: format!("https://127.0.0.1:{}", listening.address.port()) };
     let admin = CLIENTS[1].subject("localhost");
     let validity = (env::time::now(), pki::layout::LEAF_VALIDITY);
     let file = Kubeconfig::issue(&target, &listening.authority, admin, pki::Algorithm::default(), validity);
@@ -103,7 +104,8 @@ print("the Python client is content")
 /// A Python with the `kubernetes` package below `target/`; `None` where it cannot be had.
 async fn python() -> Option<PathBuf> {
     let test = env::process::executable().expect("the test knows where it is");
-    let folder = test.parent().and_then(Path::parent).expect("tests are two folders below the target").join("python-client");
+    let folder =
+        test.parent().and_then(Path::parent).expect("tests are two folders below the target").join("python-client");
     let python = folder.join("bin/python");
     let knows = |python: PathBuf| async move {
         let import = env::process::command(python).args(["-c", "import kubernetes"]).output().await;

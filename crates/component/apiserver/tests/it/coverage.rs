@@ -102,18 +102,30 @@ fn namespace_of(row: &Resource) -> &'static str {
 fn body(row: &Resource, with: &str) -> String {
     let comma = if with.is_empty() { "" } else { "," };
     let with = if row.kind == "Event" { event(row, with) } else { with.to_owned() };
-    format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}"}}{comma}{with}}}"#, row.api_version(), row.kind, name_of(&row.kind))
+    format!(
+        r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}"}}{comma}{with}}}"#,
+        row.api_version(),
+        row.kind,
+        name_of(&row.kind)
+    )
 }
 
 /// The two groups of events call the same fields by different names.
 fn event(row: &Resource, with: &str) -> String {
     let core = row.group.is_empty();
-    let (drop, rename) = if core { (r#""regarding":{"namespace":"default"},"#, "reportingComponent") } else { (r#""involvedObject":{"namespace":"default"},"#, "reportingController") };
+    let (drop, rename) = if core {
+        (r#""regarding":{"namespace":"default"},"#, "reportingComponent")
+    } else {
+        (r#""involvedObject":{"namespace":"default"},"#, "reportingController")
+    };
     with.replace(drop, "").replace("reportingController", rename)
 }
 
 fn stored() -> impl Iterator<Item = &'static Resource> {
-    kind::builtin().iter().map(AsRef::as_ref).filter(|row| row.verbs.contains(Verb::Create) && row.verbs.contains(Verb::List))
+    kind::builtin()
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|row| row.verbs.contains(Verb::Create) && row.verbs.contains(Verb::List))
 }
 
 #[tokio::test]
@@ -151,7 +163,9 @@ async fn walk(admin: &Client, row: &Resource, body: &str, failures: &mut Vec<Str
     if !note("create", &made, 201) {
         return;
     }
-    for media in [JSON, "application/yaml", PROTOBUF, TABLE, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"] {
+    for media in
+        [JSON, "application/yaml", PROTOBUF, TABLE, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"]
+    {
         note(media, &admin.with("accept", media).get(&path).await, 200);
         let list = media.replace("PartialObjectMetadata", "PartialObjectMetadataList");
         note(&list, &admin.with("accept", &list).get(&collection).await, 200);
@@ -171,7 +185,12 @@ async fn walk(admin: &Client, row: &Resource, body: &str, failures: &mut Vec<Str
     note("update", &admin.put(&path, &copied.text()).await, 200);
     let label = r#"{"metadata":{"labels":{"x":"y"}}}"#;
     note("patch", &admin.patch(&path, MERGE, label).await, 200);
-    let applied = format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}","labels":{{"z":"y"}}}}}}"#, row.api_version(), row.kind, name_of(&row.kind));
+    let applied = format!(
+        r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}","labels":{{"z":"y"}}}}}}"#,
+        row.api_version(),
+        row.kind,
+        name_of(&row.kind)
+    );
     note("apply", &admin.patch(&format!("{path}?fieldManager=m"), APPLY, &applied).await, 200);
     if row.subresource("status").is_some() {
         let status = format!("{path}/status");

@@ -48,8 +48,10 @@ async fn serve(folder: &Path, port: u16) -> Child {
 
 async fn admin(folder: &Path, port: u16) -> Connection {
     let file = Kubeconfig::load(&folder.join("admin.conf")).expect("the administrator's file");
-    let pair = file.certificate().expect("it can be read").expect("it holds a certificate");
-    let authority = pki::files::load_authority(&folder.join("pki"), "ca").expect("it can be read").expect("it is there");
+    let (_, _, user) = file.resolve(None).expect("it has a current context");
+    let pair = user.certificate().expect("it can be read").expect("it holds a certificate");
+    let authority =
+        pki::files::load_authority(&folder.join("pki"), "ca").expect("it can be read").expect("it is there");
     let address = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
     connect(address, authority.certificate(), Protocol::Two, Some(&pair)).await
 }
@@ -113,7 +115,8 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let surplus = found.iter().filter(|name| name.starts_with('w') && !acknowledged.contains(*name)).count();
     assert!(surplus <= WRITERS, "at most one write each was under way: {surplus}");
     // A watch from before the crash goes on, or says that it cannot.
-    let oldest = list.tree().list_at(&["items"]).iter().map(|item| crate::fixture::at(item, "metadata.resourceVersion")).min();
+    let oldest =
+        list.tree().list_at(&["items"]).iter().map(|item| crate::fixture::at(item, "metadata.resourceVersion")).min();
     let path = format!("{MAPS}?watch=true&timeoutSeconds=1&resourceVersion={}", oldest.expect("something was written"));
     let events = connection.send(Method::GET, &path, &[], b"").await;
     let seen = events.text().lines().filter(|line| line.contains(r#""type":"ADDED""#)).count();

@@ -23,10 +23,15 @@ async fn most_objects_go_at_once() {
     );
     let stale = admin.delete(&path, r#"{"preconditions":{"resourceVersion":"1"}}"#).await.is(409);
     assert!(stale.at("message").contains("ResourceVersion in precondition: 1"), "{}", stale.text());
-    let gone = admin.delete(&path, &format!(r#"{{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{{"uid":"{uid}"}}}}"#)).await.is(200);
+    let gone = admin
+        .delete(&path, &format!(r#"{{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{{"uid":"{uid}"}}}}"#))
+        .await
+        .is(200);
     assert_eq!(
         gone.text().trim(),
-        format!(r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Success","details":{{"name":"one","kind":"configmaps","uid":"{uid}"}}}}"#)
+        format!(
+            r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Success","details":{{"name":"one","kind":"configmaps","uid":"{uid}"}}}}"#
+        )
     );
     admin.delete(&path, "").await.refuses(404, "NotFound", r#"configmaps "one" not found"#);
     admin.get(&path).await.refuses(404, "NotFound", r#"configmaps "one" not found"#);
@@ -170,7 +175,38 @@ async fn generations_count_what_users_want_and_not_what_is() {
         .map(|owner| format!("{}{}", at(owner, "operation"), at(owner, "subresource")))
         .collect();
     assert_eq!(owners, ["Update", "Updatestatus"]);
-    let body = format!(r#"{{"metadata":{{"name":"d","finalizers":["example.com/f"]}}}}"#);
-    admin.patch(&path, MERGE, &body).await.is(200);
+    let body = r#"{"metadata":{"name":"d","finalizers":["example.com/f"]}}"#;
+    admin.patch(&path, MERGE, body).await.is(200);
     assert_eq!(admin.delete(&path, "").await.is(200).at("metadata.generation"), "3", "going is a wish too");
+}
+
+#[tokio::test]
+async fn a_namespace_goes_when_it_is_finalized() {
+    let admin = Cluster::start().await.admin();
+    let made = admin.post("/api/v1/namespaces", r#"{"metadata":{"name":"gone"}}"#).await.is(201);
+    assert_eq!((made.at("spec.finalizers"), made.at("status.phase")), (r#"["kubernetes"]"#.into(), "Active".into()));
+    assert_eq!(made.at("metadata.labels"), r#"{"kubernetes.io/metadata.name":"gone"}"#);
+    let path = "/api/v1/namespaces/gone";
+    let going = admin.delete(path, "").await.is(200);
+    assert_eq!((going.at("kind"), going.at("status.phase")), ("Namespace".into(), "Terminating".into()));
+    let late = admin.post(&format!("{path}/configmaps"), &config_map("late", "a")).await;
+    late.refuses(
+        403,
+        "Forbidden",
+        r#"configmaps "late" is forbidden: unable to create new content in namespace gone because it is being terminated"#,
+    );
+    assert_eq!(late.at("details.causes.0.reason"), "NamespaceTerminating");
+    let plain = admin.patch(path, MERGE, r#"{"spec":{"finalizers":[]}}"#).await.is(200);
+    assert_eq!(plain.at("spec.finalizers"), r#"["kubernetes"]"#, "only the subresource finalizes");
+    let done = r#"{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"gone"},"spec":{"finalizers":[]}}"#;
+    admin.put(&format!("{path}/finalize"), done).await.is(200);
+    admin.get(path).await.is(404);
+    for name in ["default", "kube-system"] {
+        let kept = admin.delete(&format!("/api/v1/namespaces/{name}"), "").await;
+        kept.refuses(
+            403,
+            "Forbidden",
+            &format!(r#"namespaces "{name}" is forbidden: this namespace may not be deleted"#),
+        );
+    }
 }

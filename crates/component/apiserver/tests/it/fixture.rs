@@ -68,13 +68,22 @@ impl Cluster {
         let ranges = vec![Range::parse("10.96.0.0/24").expect("a range of addresses")];
         let site = layout::Site::new("localhost", "cluster.local", local, "10.96.0.1".parse().expect("an address"));
         layout::ensure_all(folder.path(), &site, env::time::now()).expect("certificates can be made");
-        let place =
-            Place { advertise_address: local, secure_port: 6443, service_ranges: ranges, dns_domain: "cluster.local".to_owned() };
+        let place = Place {
+            advertise_address: local,
+            secure_port: 6443,
+            service_ranges: ranges,
+            dns_domain: "cluster.local".to_owned(),
+        };
         let mut config = Config::from_pki(folder.path(), &place, Arc::clone(&store)).expect("the certificates fit");
         change(&mut config);
         let shutdown = Shutdown::new();
         let server = Server::start(config, shutdown.clone()).await.expect("the server starts");
-        Cluster { server, shutdown, folder, store }
+        let cluster = Cluster { server, shutdown, folder, store };
+        // A controller makes it in a whole cluster; without it no pod is let in.
+        let accounts = "/api/v1/namespaces/default/serviceaccounts";
+        let made = cluster.admin().post(accounts, r#"{"metadata":{"name":"default"}}"#).await;
+        assert!(matches!(made.code, 201 | 409), "{}", made.text());
+        cluster
     }
 
     pub(crate) fn authority(&self, name: &str) -> Authority {
@@ -185,7 +194,10 @@ pub(crate) async fn connect(
 
 impl Connection {
     /// Sends a request and gives the answer as it comes.
-    pub(crate) async fn begin(&mut self, request: Request<RawBody>) -> hyper::Result<http::Response<hyper::body::Incoming>> {
+    pub(crate) async fn begin(
+        &mut self,
+        request: Request<RawBody>,
+    ) -> hyper::Result<http::Response<hyper::body::Incoming>> {
         match self {
             Connection::One(sender) => {
                 sender.ready().await?;
@@ -332,9 +344,24 @@ impl Answer {
     /// Fails unless this is a failure with these facts.
     #[track_caller]
     pub(crate) fn refuses(&self, code: u16, reason: &str, message: &str) {
-        let found = (self.code, self.at("kind"), self.at("apiVersion"), self.at("status"), self.at("code"), self.at("reason"), self.at("message"));
-        let expected =
-            (code, "Status".into(), "v1".into(), "Failure".into(), code.to_string(), reason.to_owned(), message.to_owned());
+        let found = (
+            self.code,
+            self.at("kind"),
+            self.at("apiVersion"),
+            self.at("status"),
+            self.at("code"),
+            self.at("reason"),
+            self.at("message"),
+        );
+        let expected = (
+            code,
+            "Status".into(),
+            "v1".into(),
+            "Failure".into(),
+            code.to_string(),
+            reason.to_owned(),
+            message.to_owned(),
+        );
         assert_eq!(found, expected);
     }
 }

@@ -22,7 +22,9 @@ async fn until(client: &Client, path: &str, code: u16) {
             tokio::task::yield_now().await;
         }
     };
-    env::time::timeout(crate::fixture::DEADLINE, asking).await.unwrap_or_else(|_| panic!("{path} never answers {code}"));
+    env::time::timeout(crate::fixture::DEADLINE, asking)
+        .await
+        .unwrap_or_else(|_| panic!("{path} never answers {code}"));
 }
 
 #[tokio::test]
@@ -38,7 +40,11 @@ async fn strangers_and_impostors_are_turned_away() {
     assert_eq!(anonymous.at("details"), r#"{"kind":"pods"}"#);
     stranger.get("/version").await.is(200);
     stranger.get("/healthz").await.is(200);
-    stranger.get("/metrics").await.refuses(403, "Forbidden", r#"forbidden: User "system:anonymous" cannot get path "/metrics""#);
+    stranger.get("/metrics").await.refuses(
+        403,
+        "Forbidden",
+        r#"forbidden: User "system:anonymous" cannot get path "/metrics""#,
+    );
     for token in ["nonsense", "a.b.c", "abcdef.0123456789abcdef", "eyJhbGciOiJub25lIn0.e30."] {
         cluster.bearer(token).get(PODS).await.refuses(401, "Unauthorized", "Unauthorized");
     }
@@ -60,7 +66,14 @@ async fn strangers_and_impostors_are_turned_away() {
         let mut connection = listening.connect(protocol, None).await;
         connection.send(Method::GET, PODS, &[], b"").await.is(403);
         let mut connection = listening.connect(protocol, Some(&listening.admin)).await;
-        let made = connection.send(Method::POST, MAPS, &[("content-type", "application/json")], b"{\"metadata\":{\"generateName\":\"g-\"}}").await;
+        let made = connection
+            .send(
+                Method::POST,
+                MAPS,
+                &[("content-type", "application/json")],
+                b"{\"metadata\":{\"generateName\":\"g-\"}}",
+            )
+            .await;
         made.is(201);
     }
 }
@@ -102,7 +115,11 @@ async fn nobody_gives_away_what_they_do_not_have() {
     until(&jane, &format!("{RBAC}/clusterroles/jane"), 200).await;
     let role = r#"{"metadata":{"name":"more"},"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}"#;
     let role = jane.post(&format!("{RBAC}/clusterroles"), role).await.is(403);
-    assert!(role.at("message").contains("is attempting to grant RBAC permissions not currently held"), "{}", role.text());
+    assert!(
+        role.at("message").contains("is attempting to grant RBAC permissions not currently held"),
+        "{}",
+        role.text()
+    );
     let binding = r#"{"metadata":{"name":"more"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},"subjects":[{"kind":"User","name":"jane","apiGroup":"rbac.authorization.k8s.io"}]}"#;
     jane.post(&format!("{RBAC}/clusterrolebindings"), binding).await.is(403);
 }
@@ -115,13 +132,17 @@ async fn tokens_of_accounts_live_as_long_as_what_they_are_bound_to() {
     admin.post(accounts, r#"{"metadata":{"name":"robot"}}"#).await.is(201);
     let body = pod("p").replacen(r#""spec":{"#, r#""spec":{"serviceAccountName":"robot","#, 1);
     let uid = admin.post(PODS, &body).await.is(201).at("metadata.uid");
-    let ask = |spec: &str| format!(r#"{{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{spec}}}"#);
+    let ask =
+        |spec: &str| format!(r#"{{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{spec}}}"#);
     let path = format!("{accounts}/robot/token");
     let plain = admin.post(&path, &ask("{}")).await.is(201);
     let bound = ask(&format!(r#"{{"boundObjectRef":{{"apiVersion":"v1","kind":"Pod","name":"p","uid":"{uid}"}}}}"#));
     let bound = admin.post(&path, &bound).await.is(201);
     assert_ne!(bound.at("status.expirationTimestamp"), "");
-    admin.post(&path, &ask(r#"{"boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"p","uid":"other"}}"#)).await.is(409);
+    admin
+        .post(&path, &ask(r#"{"boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"p","uid":"other"}}"#))
+        .await
+        .is(409);
     admin.post(&path, &ask(r#"{"expirationSeconds":10}"#)).await.is(422);
     let me = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let review = cluster.bearer(&bound.at("status.token")).post(me, "{}").await.is(201);
@@ -130,11 +151,20 @@ async fn tokens_of_accounts_live_as_long_as_what_they_are_bound_to() {
         review.at("status.userInfo.groups"),
         r#"["system:serviceaccounts","system:serviceaccounts:default","system:authenticated"]"#
     );
-    assert_eq!(review.tree().at(&["status", "userInfo", "extra", "authentication.kubernetes.io/pod-name"]).map(|name| crate::fixture::at(name, "0")), Some("p".into()));
+    assert_eq!(
+        review
+            .tree()
+            .at(&["status", "userInfo", "extra", "authentication.kubernetes.io/pod-name"])
+            .map(|name| crate::fixture::at(name, "0")),
+        Some("p".into())
+    );
     let token_review = |token: &str| format!(r#"{{"spec":{{"token":"{token}"}}}}"#);
     let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
     let review = admin.post(reviews, &token_review(&bound.at("status.token"))).await.is(201);
-    assert_eq!((review.at("status.authenticated"), review.at("status.user.username")), ("true".into(), "system:serviceaccount:default:robot".into()));
+    assert_eq!(
+        (review.at("status.authenticated"), review.at("status.user.username")),
+        ("true".into(), "system:serviceaccount:default:robot".into())
+    );
     let review = admin.post(reviews, &token_review("nonsense")).await.is(201);
     assert_eq!(review.at("status.authenticated"), "");
     admin.delete(&format!("{PODS}/p"), "").await.is(200);
@@ -163,9 +193,18 @@ async fn bootstrap_tokens_and_front_proxies_speak_for_others() {
     cluster.bearer("abcdef.0123456789abcdee").get(PODS).await.is(401);
 
     let proxy = identity(&cluster.authority("front-proxy-ca"), "front-proxy-client", &[]);
-    let speak = |pair: &pki::files::Pair| cluster.client_with(pair).with("x-remote-user", "alice").with("x-remote-group", "dev").with("x-remote-extra-scopes", "a");
+    let speak = |pair: &pki::files::Pair| {
+        cluster
+            .client_with(pair)
+            .with("x-remote-user", "alice")
+            .with("x-remote-group", "dev")
+            .with("x-remote-extra-scopes", "a")
+    };
     let review = speak(&proxy).post(me, "{}").await.is(201);
-    assert_eq!(review.at("status.userInfo"), r#"{"extra":{"scopes":["a"]},"groups":["dev","system:authenticated"],"username":"alice"}"#);
+    assert_eq!(
+        review.at("status.userInfo"),
+        r#"{"extra":{"scopes":["a"]},"groups":["dev","system:authenticated"],"username":"alice"}"#
+    );
     speak(&identity(&cluster.authority("front-proxy-ca"), "somebody", &[])).post(me, "{}").await.is(401);
     let plain = speak(&identity(&cluster.authority("ca"), "bob", &[])).post(me, "{}").await.is(201);
     assert_eq!(plain.at("status.userInfo.username"), "bob", "headers of somebody who is no front proxy mean nothing");
@@ -199,16 +238,32 @@ async fn one_can_ask_what_one_may() {
     allow(&admin, "jane", r#"[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","list"]}]"#).await;
     until(&jane, MAPS, 200).await;
     let reviews = "/apis/authorization.k8s.io/v1";
-    let ask = |verb: &str| format!(r#"{{"spec":{{"resourceAttributes":{{"namespace":"default","verb":"{verb}","resource":"configmaps"}}}}}}"#);
+    let ask = |verb: &str| {
+        format!(
+            r#"{{"spec":{{"resourceAttributes":{{"namespace":"default","verb":"{verb}","resource":"configmaps"}}}}}}"#
+        )
+    };
     let yes = jane.post(&format!("{reviews}/selfsubjectaccessreviews"), &ask("get")).await.is(201);
     assert_eq!(yes.at("status.allowed"), "true");
-    assert_eq!(yes.at("status.reason"), r#"RBAC: allowed by ClusterRoleBinding "jane" of ClusterRole "jane" to User "jane""#);
+    assert_eq!(
+        yes.at("status.reason"),
+        r#"RBAC: allowed by ClusterRoleBinding "jane" of ClusterRole "jane" to User "jane""#
+    );
     let no = jane.post(&format!("{reviews}/selfsubjectaccessreviews"), &ask("delete")).await.is(201);
     assert_eq!(no.at("status.allowed"), "false");
-    let rules = jane.post(&format!("{reviews}/selfsubjectrulesreviews"), r#"{"spec":{"namespace":"default"}}"#).await.is(201);
+    let rules =
+        jane.post(&format!("{reviews}/selfsubjectrulesreviews"), r#"{"spec":{"namespace":"default"}}"#).await.is(201);
     assert!(rules.at("status.resourceRules").contains(r#""configmaps""#), "{}", rules.text());
-    jane.post(&format!("{reviews}/subjectaccessreviews"), r#"{"spec":{"user":"x","nonResourceAttributes":{"path":"/","verb":"get"}}}"#).await.is(403);
+    jane.post(
+        &format!("{reviews}/subjectaccessreviews"),
+        r#"{"spec":{"user":"x","nonResourceAttributes":{"path":"/","verb":"get"}}}"#,
+    )
+    .await
+    .is(403);
     let other = r#"{"spec":{"user":"jane","resourceAttributes":{"verb":"list","resource":"configmaps"}}}"#;
-    assert_eq!(admin.post(&format!("{reviews}/subjectaccessreviews"), other).await.is(201).at("status.allowed"), "true");
+    assert_eq!(
+        admin.post(&format!("{reviews}/subjectaccessreviews"), other).await.is(201).at("status.allowed"),
+        "true"
+    );
     admin.post(&format!("{reviews}/subjectaccessreviews"), r#"{"spec":{}}"#).await.is(422);
 }

@@ -28,7 +28,10 @@ async fn pages_are_one_snapshot() {
     assert_eq!(at(&second.tree().list_at(&["items"])[2], "data.key"), "a");
     assert_eq!((second.revision(), second.at("metadata.remainingItemCount")), (first.revision(), "2".into()));
     let third = admin.get(&format!("{MAPS}?limit=4&continue={}", second.at("metadata.continue"))).await.is(200);
-    assert_eq!((third.names().len(), third.at("metadata.continue"), third.revision()), (2, String::new(), first.revision()));
+    assert_eq!(
+        (third.names().len(), third.at("metadata.continue"), third.revision()),
+        (2, String::new(), first.revision())
+    );
     assert_eq!(third.at("metadata.remainingItemCount"), "");
     let selected = admin.get(&format!("{MAPS}?limit=1&fieldSelector=metadata.name!%3Dm00")).await.is(200);
     assert_eq!((selected.names(), selected.at("metadata.remainingItemCount")), (vec!["m01".into()], String::new()));
@@ -37,7 +40,11 @@ async fn pages_are_one_snapshot() {
     cluster.store.compact(newest).await.expect("history can be forgotten");
     let expired = admin.get(&format!("{MAPS}?limit=4&continue={token}")).await.is(410);
     assert_eq!(expired.at("reason"), "Expired");
-    assert!(expired.at("message").starts_with("The provided continue parameter is too old to display a consistent list result."));
+    assert!(
+        expired
+            .at("message")
+            .starts_with("The provided continue parameter is too old to display a consistent list result.")
+    );
     let inconsistent = expired.at("metadata.continue");
     let rest = admin.get(&format!("{MAPS}?continue={inconsistent}")).await.is(200);
     assert_eq!(rest.names(), ["m04", "m041", "m06", "m07", "m08", "m09"], "what there is now");
@@ -69,23 +76,46 @@ async fn lists_are_as_fresh_as_asked() {
     assert_eq!(names(format!("resourceVersion={before}&limit=2")).await, ["m00", "m01"]);
     let invalid = |text: &str| format!(r#"ListOptions.meta.k8s.io "" is invalid: {text}"#);
     for (query, message) in [
-        ("resourceVersionMatch=Exact", "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"),
-        ("resourceVersionMatch=Exact&resourceVersion=0", r#"resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0""#),
-        ("resourceVersionMatch=Odd&resourceVersion=1", r#"resourceVersionMatch: Unsupported value: "Odd": supported values: "Exact", "NotOlderThan", """#),
+        (
+            "resourceVersionMatch=Exact",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ),
+        (
+            "resourceVersionMatch=Exact&resourceVersion=0",
+            r#"resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0""#,
+        ),
+        (
+            "resourceVersionMatch=Odd&resourceVersion=1",
+            r#"resourceVersionMatch: Unsupported value: "Odd": supported values: "Exact", "NotOlderThan", """#,
+        ),
         ("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
-        ("watch=true&sendInitialEvents=true", "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"),
-        ("watch=true&resourceVersionMatch=NotOlderThan", "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
+        (
+            "watch=true&sendInitialEvents=true",
+            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ),
+        (
+            "watch=true&resourceVersionMatch=NotOlderThan",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        ),
     ] {
         admin.get(&format!("{MAPS}?{query}")).await.refuses(422, "Invalid", &invalid(message));
     }
     admin.get(&format!("{MAPS}?resourceVersion=x")).await.is(400);
     admin.get(&format!("{MAPS}?limit=x")).await.is(400);
-    cluster.store.compact(Revision(before.parse::<u64>().expect("a number") + 1)).await.expect("history can be forgotten");
+    cluster
+        .store
+        .compact(Revision(before.parse::<u64>().expect("a number") + 1))
+        .await
+        .expect("history can be forgotten");
     let old = admin.get(&format!("{MAPS}?resourceVersion={before}&resourceVersionMatch=Exact")).await;
     old.refuses(410, "Expired", "The resourceVersion for the provided list is too old.");
     for query in ["resourceVersion=99999999", "resourceVersion=99999999&resourceVersionMatch=Exact"] {
         let future = admin.get(&format!("{MAPS}?{query}")).await.is(504);
-        assert!(future.at("message").starts_with("Timeout: Too large resource version: 99999999, current: "), "{}", future.text());
+        assert!(
+            future.at("message").starts_with("Timeout: Too large resource version: 99999999, current: "),
+            "{}",
+            future.text()
+        );
         assert_eq!(future.at("details.causes.0.reason"), "ResourceVersionTooLarge");
         assert_eq!(future.at("details.causes.0.message"), "Too large resource version");
         assert_eq!(future.at("details.retryAfterSeconds"), "1");
@@ -113,7 +143,8 @@ async fn selectors_select() {
     ] {
         assert_eq!(admin.get(&format!("{PODS}?{query}")).await.is(200).names(), names, "{query}");
     }
-    let everywhere = admin.get("/api/v1/pods?fieldSelector=metadata.namespace%3Ddefault,metadata.name%3Da").await.is(200);
+    let everywhere =
+        admin.get("/api/v1/pods?fieldSelector=metadata.namespace%3Ddefault,metadata.name%3Da").await.is(200);
     assert_eq!(everywhere.names(), ["a"]);
     let odd = admin.get(&format!("{PODS}?fieldSelector=spec.odd%3Da")).await;
     odd.refuses(
@@ -134,10 +165,14 @@ async fn things_come_in_the_form_that_is_asked_for() {
     let accepting = |media: &str| admin.with("accept", media);
     let table = accepting(&format!("{TABLE},application/json")).get(PODS).await.is(200);
     assert_eq!((table.at("kind"), table.at("apiVersion")), ("Table".into(), "meta.k8s.io/v1".into()));
-    let columns: Vec<String> = table.tree().list_at(&["columnDefinitions"]).iter().map(|column| at(column, "name")).collect();
+    let columns: Vec<String> =
+        table.tree().list_at(&["columnDefinitions"]).iter().map(|column| at(column, "name")).collect();
     assert_eq!(columns[..5], ["Name", "Ready", "Status", "Restarts", "Age"]);
     assert_eq!(table.at("rows.0.cells.0"), "p");
-    assert_eq!((table.at("rows.0.object.kind"), table.at("rows.0.object.spec")), ("PartialObjectMetadata".into(), String::new()));
+    assert_eq!(
+        (table.at("rows.0.object.kind"), table.at("rows.0.object.spec")),
+        ("PartialObjectMetadata".into(), String::new())
+    );
     let whole = accepting(TABLE).get(&format!("{path}?includeObject=Object")).await.is(200);
     assert_eq!(whole.at("rows.0.object.spec.containers.0.name"), "c");
     let bare = accepting(TABLE).get(&format!("{path}?includeObject=None")).await.is(200);
@@ -149,7 +184,11 @@ async fn things_come_in_the_form_that_is_asked_for() {
     let partial = accepting("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").get(&path).await.is(200);
     assert_eq!((partial.at("kind"), partial.at("metadata.name")), ("PartialObjectMetadata".into(), "p".into()));
     let yaml = accepting("application/yaml").get(&path).await.is(200);
-    assert!(yaml.text().starts_with("apiVersion: v1\n") && yaml.header("content-type") == "application/yaml", "{}", yaml.text());
+    assert!(
+        yaml.text().starts_with("apiVersion: v1\n") && yaml.header("content-type") == "application/yaml",
+        "{}",
+        yaml.text()
+    );
     let protobuf = accepting(PROTOBUF).get(PODS).await.is(200);
     assert!(protobuf.body.starts_with(b"k8s\0") && protobuf.header("content-type") == PROTOBUF);
     let pretty = admin.get(&format!("{path}?pretty=true")).await.is(200);

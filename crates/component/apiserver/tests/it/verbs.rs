@@ -8,7 +8,10 @@ use crate::fixture::{APPLY, Cluster, JSON_PATCH, MAPS, MERGE, PODS, STRATEGIC, a
 async fn a_new_object_gets_what_the_server_gives() {
     let admin = Cluster::start().await.admin().with("user-agent", "tool/1.0 (linux)");
     let made = admin.post(MAPS, &config_map("one", "a")).await.is(201);
-    assert_eq!((made.at("kind"), made.at("apiVersion"), made.at("metadata.namespace")), ("ConfigMap".into(), "v1".into(), "default".into()));
+    assert_eq!(
+        (made.at("kind"), made.at("apiVersion"), made.at("metadata.namespace")),
+        ("ConfigMap".into(), "v1".into(), "default".into())
+    );
     assert_eq!(made.at("metadata.uid").len(), 36);
     assert!(made.at("metadata.creationTimestamp").ends_with('Z'));
     assert_eq!(made.at("metadata.generation"), "", "a ConfigMap counts no generations");
@@ -23,7 +26,11 @@ async fn a_new_object_gets_what_the_server_gives() {
     again.refuses(409, "AlreadyExists", r#"configmaps "one" already exists"#);
     assert_eq!(again.at("details"), r#"{"kind":"configmaps","name":"one"}"#);
     let versioned = r#"{"metadata":{"name":"x","resourceVersion":"1"}}"#;
-    admin.post(MAPS, versioned).await.refuses(400, "BadRequest", "resourceVersion should not be set on objects to be created");
+    admin.post(MAPS, versioned).await.refuses(
+        400,
+        "BadRequest",
+        "resourceVersion should not be set on objects to be created",
+    );
     let elsewhere = r#"{"metadata":{"name":"x","namespace":"kube-system"}}"#;
     admin.post(MAPS, elsewhere).await.refuses(
         400,
@@ -45,7 +52,11 @@ async fn names_are_generated_and_judged() {
     let cut = admin.post(MAPS, &long).await.is(201).at("metadata.name");
     assert_eq!(cut.len(), 63, "a generated name is cut to fit");
     let nameless = admin.post(MAPS, "{}").await;
-    nameless.refuses(422, "Invalid", r#"ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required"#);
+    nameless.refuses(
+        422,
+        "Invalid",
+        r#"ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required"#,
+    );
     assert_eq!(
         nameless.at("details"),
         r#"{"causes":[{"field":"metadata.name","message":"Required value: name or generateName is required","reason":"FieldValueRequired"}],"kind":"ConfigMap"}"#
@@ -57,6 +68,9 @@ async fn names_are_generated_and_judged() {
     let labels = r#"{"metadata":{"name":"l","labels":{"a b":"c"}}}"#;
     let labels = admin.post(MAPS, labels).await.is(422);
     assert!(labels.at("details.causes.0.field").starts_with("metadata.labels"), "{}", labels.text());
+    let missing = admin.post("/api/v1/namespaces/nowhere/configmaps", &config_map("a", "b")).await;
+    missing.refuses(404, "NotFound", r#"namespaces "nowhere" not found"#);
+    assert_eq!(missing.at("details"), r#"{"kind":"namespaces","name":"nowhere"}"#);
 }
 
 #[tokio::test]
@@ -65,7 +79,9 @@ async fn updates_meet_the_version_they_have_seen() {
     let path = format!("{MAPS}/one");
     let made = admin.post(MAPS, &config_map("one", "a")).await.is(201);
     let with = |revision: &str, uid: &str, value: &str| {
-        format!(r#"{{"metadata":{{"name":"one","resourceVersion":"{revision}","uid":"{uid}"}},"data":{{"key":"{value}"}}}}"#)
+        format!(
+            r#"{{"metadata":{{"name":"one","resourceVersion":"{revision}","uid":"{uid}"}},"data":{{"key":"{value}"}}}}"#
+        )
     };
     let changed = admin.put(&path, &with(&made.revision(), &made.at("metadata.uid"), "b")).await.is(200);
     assert_ne!(changed.revision(), made.revision());
@@ -108,7 +124,11 @@ async fn every_kind_of_patch_patches() {
     assert_eq!((image.at("metadata.generation"), fewer.at("metadata.generation")), ("2".into(), "1".into()));
     let json = r#"[{"op":"test","path":"/metadata/labels/b","value":"2"},{"op":"replace","path":"/metadata/labels/b","value":"3"}]"#;
     assert_eq!(admin.patch(&path, JSON_PATCH, json).await.is(200).at("metadata.labels"), r#"{"b":"3"}"#);
-    admin.patch(&path, JSON_PATCH, json).await.refuses(422, "Invalid", "the server rejected our request due to an error in our request");
+    admin.patch(&path, JSON_PATCH, json).await.refuses(
+        422,
+        "Invalid",
+        "the server rejected our request due to an error in our request",
+    );
     admin.patch(&path, JSON_PATCH, "{").await.is(400);
     admin.patch(&path, MERGE, "[]").await.is(400);
     admin.patch(&path, STRATEGIC, r#"{"metadata":{"resourceVersion":"1"}}"#).await.is(409);
@@ -119,7 +139,11 @@ async fn every_kind_of_patch_patches() {
         "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
     );
     let forced = admin.patch(&format!("{path}?force=true"), MERGE, "{}").await;
-    forced.refuses(422, "Invalid", r#"PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch"#);
+    forced.refuses(
+        422,
+        "Invalid",
+        r#"PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch"#,
+    );
     admin.patch(&format!("{PODS}/absent"), MERGE, "{}").await.refuses(404, "NotFound", r#"pods "absent" not found"#);
 }
 
@@ -127,9 +151,14 @@ async fn every_kind_of_patch_patches() {
 async fn server_side_apply_keeps_owners_apart() {
     let admin = Cluster::start().await.admin();
     let path = format!("{MAPS}/applied");
-    let config = |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\ndata:\n  key: {value}\n");
+    let config =
+        |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\ndata:\n  key: {value}\n");
     let nobody = admin.patch(&path, APPLY, &config("a")).await;
-    nobody.refuses(422, "Invalid", r#"PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch"#);
+    nobody.refuses(
+        422,
+        "Invalid",
+        r#"PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch"#,
+    );
     let made = admin.patch(&format!("{path}?fieldManager=one"), APPLY, &config("a")).await.is(201);
     assert_eq!(made.at("metadata.managedFields.0.operation"), "Apply");
     let again = admin.patch(&format!("{path}?fieldManager=one"), APPLY, &config("a")).await.is(200);
@@ -162,7 +191,8 @@ async fn dry_runs_leave_no_trace() {
     admin.post(services, service).await.is(201);
     admin.post(&format!("{services}?dryRun=All"), service).await.is(409);
     let path = format!("{services}/s");
-    let patched = admin.patch(&format!("{path}?dryRun=All"), MERGE, r#"{"metadata":{"labels":{"a":"b"}}}"#).await.is(200);
+    let patched =
+        admin.patch(&format!("{path}?dryRun=All"), MERGE, r#"{"metadata":{"labels":{"a":"b"}}}"#).await.is(200);
     assert_eq!(patched.at("metadata.labels.a"), "b");
     assert_eq!(admin.get(&path).await.at("metadata.labels"), "");
     admin.delete(&format!("{path}?dryRun=All"), "").await.is(200);

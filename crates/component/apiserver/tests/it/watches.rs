@@ -24,9 +24,14 @@ async fn changes_come_as_the_selector_sees_them() {
     let start = admin.get(MAPS).await.revision();
     let mut all = admin.watch(&format!("{MAPS}?watch=true&resourceVersion={start}")).await;
     let mut red = admin.watch(&format!("{MAPS}?watch=1&resourceVersion={start}&labelSelector=colour%3Dred")).await;
-    let mut one = admin.watch(&format!("{MAPS}?watch=true&resourceVersion={start}&fieldSelector=metadata.name%3Dtwo")).await;
+    let mut one =
+        admin.watch(&format!("{MAPS}?watch=true&resourceVersion={start}&fieldSelector=metadata.name%3Dtwo")).await;
     let mut old = admin.watch(&format!("/api/v1/watch/namespaces/default/configmaps?resourceVersion={start}")).await;
-    let mut elsewhere = admin.watch(&format!("/api/v1/namespaces/kube-system/configmaps?watch=true&resourceVersion={start}&timeoutSeconds=1")).await;
+    let mut elsewhere = admin
+        .watch(&format!(
+            "/api/v1/namespaces/kube-system/configmaps?watch=true&resourceVersion={start}&timeoutSeconds=1"
+        ))
+        .await;
     admin.post(MAPS, &labelled("one", "red")).await.is(201);
     admin.post(MAPS, &labelled("two", "blue")).await.is(201);
     colour(&admin, "two", "red").await;
@@ -60,7 +65,8 @@ async fn a_deletion_shows_the_last_state_at_its_revision() {
     assert!(at_deletion.parse::<u64>().expect("a number") > at_creation.parse::<u64>().expect("a number"));
     let kind = (at(&event, "object.kind"), at(&event, "object.apiVersion"));
     assert_eq!(kind, ("ConfigMap".into(), "v1".into()));
-    let mut leaving = admin.watch(&format!("{MAPS}?watch=true&resourceVersion={}&labelSelector=colour%3Dred", made.revision())).await;
+    let mut leaving =
+        admin.watch(&format!("{MAPS}?watch=true&resourceVersion={}&labelSelector=colour%3Dred", made.revision())).await;
     leaving.are(&["DELETED one"]).await;
 }
 
@@ -108,7 +114,10 @@ async fn the_forgotten_past_is_gone() {
     let old = second.admin().get(&format!("{MAPS}?watch=true&resourceVersion={start}")).await;
     if old.code == 200 {
         let event = codec::json::parse(&old.body).expect("one event");
-        assert_eq!((at(&event, "type"), at(&event, "object.code"), at(&event, "object.reason")), ("ERROR".into(), "410".into(), "Expired".into()));
+        assert_eq!(
+            (at(&event, "type"), at(&event, "object.code"), at(&event, "object.reason")),
+            ("ERROR".into(), "410".into(), "Expired".into())
+        );
     } else {
         old.is(410);
     }
@@ -133,7 +142,10 @@ async fn watches_speak_protobuf_and_tables() {
     let second = tables.next().await.expect("an event");
     assert_eq!((at(&first, "object.kind"), at(&first, "object.rows.0.cells.0")), ("Table".into(), "a".into()));
     assert!(!first.list_at(&["object", "columnDefinitions"]).is_empty(), "the first table names its columns");
-    assert_eq!((at(&second, "object.rows.0.cells.0"), second.list_at(&["object", "columnDefinitions"]).len()), ("b".into(), 0));
+    assert_eq!(
+        (at(&second, "object.rows.0.cells.0"), second.list_at(&["object", "columnDefinitions"]).len()),
+        ("b".into(), 0)
+    );
     let metadata = admin.with("accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
     let first = metadata.watch(&path).await.next().await.expect("an event");
     assert_eq!((at(&first, "object.kind"), at(&first, "object.spec")), ("PartialObjectMetadata".into(), String::new()));
@@ -147,7 +159,8 @@ async fn message(events: &mut Events, bytes: &mut Vec<u8>) -> (String, object::V
             if bytes.len() >= 4 + length {
                 let frame: Vec<u8> = bytes.drain(..4 + length).collect();
                 let (kind, object) = proto::open_event(&frame[4..]).expect("a frame holds an event");
-                let decoded = proto::decode_enveloped(object, object::Schema::builtin()).expect("an event holds an object");
+                let decoded =
+                    proto::decode_enveloped(object, object::Schema::builtin()).expect("an event holds an object");
                 return (kind.to_owned(), decoded.value);
             }
         }
@@ -177,7 +190,15 @@ async fn two_hundred_watchers_see_everything_in_order() {
     }
     let writes = (0..OBJECTS).map(|number| {
         let admin = admin.clone();
-        async move { admin.post(MAPS, &config_map(&format!("m{number}"), "a")).await.is(201).revision().parse::<u64>().expect("a number") }
+        async move {
+            admin
+                .post(MAPS, &config_map(&format!("m{number}"), "a"))
+                .await
+                .is(201)
+                .revision()
+                .parse::<u64>()
+                .expect("a number")
+        }
     });
     let mut written: Vec<u64> = futures::stream::iter(writes).buffer_unordered(16).collect().await;
     written.sort_unstable();
