@@ -95,7 +95,7 @@ pub(super) fn controller_manager(context: Arc<Context>) -> BoxFuture<'static, an
 pub(super) fn scheduler(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<Started>> {
     Box::pin(async move {
         let client = context.access.client(&context.place, "scheduler")?;
-        let config = scheduler::Config { client, scheduling: scheduling::Config::default() };
+        let config = scheduler::Config::new(client);
         let work = scheduler::run(config, context.shutdown.clone());
         let task = env::task::spawn(Fate::Vital, "scheduler", told("the scheduler", work));
         Ok(Started { task: Some(task), detail: String::new() })
