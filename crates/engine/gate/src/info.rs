@@ -82,10 +82,13 @@ impl RequestInfo {
     /// Reads method, path and query.
     pub fn parse(method: &Method, path: &str, query: &str) -> RequestInfo {
         let query = Query::parse(query);
-        let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
+        let segments: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         let decoded = decode(path);
+        // Nothing has an empty name; what follows `proxy` is somebody else's path.
+        let nameless = parts.iter().take_while(|part| **part != "proxy").any(|part| part.is_empty());
         let (group, version, parts) = match parts.as_slice() {
+            _ if nameless => return RequestInfo { verb: method_name(method), path: decoded, target: None, query },
             ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
             ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
             _ => return RequestInfo { verb: method_name(method), path: decoded, target: None, query },

@@ -110,11 +110,22 @@ impl hyper::service::Service<Request<Incoming>> for Answer {
         let service = Arc::clone(&self.service);
         let mut request = request.map(Body::incoming);
         request.extensions_mut().insert(self.peer.clone());
+        let head = request.method() == http::Method::HEAD;
         Box::pin(async move {
             let response = service.call(request).await;
+            let response = if head { headers_only(response) } else { response };
             Ok(response.map(|body| body.guarded(guard)))
         })
     }
+}
+
+/// What a HEAD request gets: the length of the body, and not the body. HTTP/1.1's encoder would leave it out by itself,
+/// but on HTTP/2 it would be sent, which breaks the stream (RFC 9110, 9.3.2).
+fn headers_only(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = response.body().len() {
+        response.headers_mut().entry(http::header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    response.map(|_body| Body::empty())
 }
 
 /// Starts HTTP/2's tasks, one per request.
