@@ -123,7 +123,7 @@ impl<'s> Creation<'s> {
             let (below, _) = topology.member_or_deduced(root, key);
             if key == "metadata" {
                 let mark = creation.writer.begin_field(key, false);
-                creation.metadata(below, value);
+                creation.metadata(below, value, below_excluded);
                 creation.writer.end(mark);
             } else {
                 creation.member(below, key, (zero.get(key), value), below_excluded);
@@ -132,13 +132,15 @@ impl<'s> Creation<'s> {
         creation.writer.finish()
     }
 
-    fn metadata(&mut self, node: Node<'s>, metadata: &Value) {
+    /// Metadata that the client has a say in: none of it is there by itself.
+    fn metadata(&mut self, node: Node<'s>, metadata: &Value, reset: Option<&FieldSet>) {
         let Value::Map(map) = metadata else { return };
         for (key, value) in map.iter().filter(|(key, _)| SERVER_METADATA.binary_search(key).is_err()) {
-            let (below, _) = self.topology.member_or_deduced(node, key);
-            let mark = self.writer.begin_field(key, true);
-            self.everything(below, value);
-            self.writer.end(mark);
+            let excluded = reset.and_then(|reset| reset.field(key));
+            if !excluded.is_some_and(|entry| entry.member) {
+                let (below, _) = self.topology.member_or_deduced(node, key);
+                self.member(below, key, (None, value), excluded.map(|entry| &entry.children));
+            }
         }
     }
 
