@@ -66,7 +66,7 @@ impl Server {
             authenticator: Arc::clone(&authenticator) as Arc<dyn gate::Authenticator>,
             authorizer: Arc::clone(&authorizer),
             seats: Seats::new(config.inflight_max.0, config.inflight_max.1),
-            verbs: Arc::new(verbs(&config, &routes, authenticator, authorizer, &roles)?),
+            verbs: Arc::new(verbs(&config, &routes, authenticator, authorizer, (&roles, &shutdown))?),
         });
         roles.follow(&routes, &shutdown).await?;
         let server = Server { front, tls, shutdown, loopback_token };
@@ -159,7 +159,7 @@ fn verbs(
     routes: &Arc<Routes>,
     authenticator: Arc<authn::Union>,
     authorizer: Arc<dyn Authorizer>,
-    roles: &Arc<Roles>,
+    (roles, shutdown): (&Arc<Roles>, &Shutdown),
 ) -> Result<Verbs, StartError> {
     let kubelet_tls = pki::tls::client_config(
         ServerTrust::roots(config.kubelet_authorities.clone())?,
@@ -168,6 +168,7 @@ fn verbs(
     )?;
     Ok(Verbs {
         routes: Arc::clone(routes),
+        shutdown: shutdown.clone(),
         documents: Documents {
             healthz: checks("healthz", &config.store),
             livez: checks("livez", &config.store),

@@ -8,6 +8,7 @@ mod write;
 
 use std::sync::Arc;
 
+use env::task::Shutdown;
 use gate::{Authorized, Target};
 use http::Response;
 use kind::{Refusal, Resource, Verb};
@@ -24,6 +25,8 @@ pub(crate) struct Verbs {
     pub(crate) routes: Arc<Routes>,
     pub(crate) documents: Documents,
     pub(crate) subresources: Subresources,
+    /// Ends watches with the server, so that it does not wait for clients that wait for it.
+    pub(crate) shutdown: Shutdown,
 }
 
 /// A request for a stored resource, with its route found.
@@ -61,7 +64,7 @@ impl Verbs {
         match call.verb()? {
             Verb::Get => read::get(&call).await,
             Verb::List => read::list(&call).await,
-            Verb::Watch => read::watch(call).await,
+            Verb::Watch => read::watch(call, self.shutdown.clone()).await,
             Verb::Create => write::create(&call, body).await,
             Verb::Update => write::update(&call, body).await,
             Verb::Patch => write::patch(&call, body).await,

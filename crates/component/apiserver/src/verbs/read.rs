@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::task::Shutdown;
 use env::time::Instant;
 use futures::Stream;
 use http::header::ACCEPT;
@@ -53,7 +54,7 @@ pub(super) async fn list(call: &Call) -> Result<Response<Body>, Refusal> {
     Ok(answer::pieces_with(StatusCode::OK, negotiate::content_type(wanted, false), pieces))
 }
 
-pub(super) async fn watch(call: Call) -> Result<Response<Body>, Refusal> {
+pub(super) async fn watch(call: Call, shutdown: Shutdown) -> Result<Response<Body>, Refusal> {
     let wanted = wanted(&call)?;
     let mut watch_options = options::watch(&call)?;
     let query = &call.by.info().query;
@@ -76,6 +77,7 @@ pub(super) async fn watch(call: Call) -> Result<Response<Body>, Refusal> {
         end: now + Duration::from_secs(seconds),
         bookmark_at: bookmarks.then(|| now + BOOKMARK_EVERY),
         over: false,
+        shutdown,
     };
     let body = Body::source(Chunks { stream: Box::pin(futures::stream::unfold(stream, Streaming::step)) });
     let mut response = Response::new(body);
@@ -98,6 +100,7 @@ struct Streaming {
     end: Instant,
     bookmark_at: Option<Instant>,
     over: bool,
+    shutdown: Shutdown,
 }
 
 impl Streaming {
@@ -113,6 +116,7 @@ impl Streaming {
                 Ok(changes) => self.render(changes),
                 Err(refusal) => Err(refusal),
             },
+            () = self.shutdown.cancelled() => return None,
             () = env::time::sleep_until(wake) => {
                 if Instant::now() >= self.end {
                     return None;
