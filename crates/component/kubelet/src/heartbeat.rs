@@ -1,7 +1,8 @@
 //! The node's own object and its lease.
 //!
 //! Every 10 s the lease is renewed and the node looked at; the object is written when something changed, and every 5 min
-//! regardless (`nodeStatusReportFrequency`).
+//! regardless (`nodeStatusReportFrequency`). While the node is not ready it is looked at more often, at growing intervals:
+//! what it waits for, such as its network, usually comes within a second of the start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,16 +16,24 @@ use crate::api::ApiError;
 use crate::shared::Shared;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// The first interval of a node that is not ready; each is twice the one before.
+const UNREADY_INTERVAL: Duration = Duration::from_millis(100);
 const REPORT_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Reports for as long as the kubelet lives; without an API server there is nobody to report to.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut known: Option<(NodeStatus, env::time::Instant)> = None;
+    let mut renewed: Option<env::time::Instant> = None;
+    let mut interval = UNREADY_INTERVAL;
     loop {
-        if let Err(ApiError::Standalone) = shared.api.lease(env::time::now()).await {
-            return;
+        if renewed.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
+            if let Err(ApiError::Standalone) = shared.api.lease(env::time::now()).await {
+                return;
+            }
+            renewed = Some(env::time::Instant::now());
         }
         let facts = facts(&shared).await;
+        let is_ready = facts.problems.is_empty();
         let before = known.as_ref().map(|(status, _)| status);
         let node = node::node(&facts, &shared.config.eviction_hard, before, env::time::now());
         let status = node.status.clone().unwrap_or_default();
@@ -36,7 +45,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 Err(error) => tracing::warn!(%error, "the node's status was not written"),
             }
         }
-        env::time::sleep(LOOK_INTERVAL).await;
+        env::time::sleep(if is_ready { LOOK_INTERVAL } else { interval }).await;
+        interval = if is_ready { UNREADY_INTERVAL } else { (interval * 2).min(LOOK_INTERVAL) };
     }
 }
 
