@@ -8,9 +8,9 @@ use std::time::Duration;
 use admission::{Fact, Facts, Notes, QuotaCharge, Request};
 use env::time::Instant;
 use futures::future::BoxFuture;
-use gate::{Admission, Attributes, Authorized, Operation};
+use gate::{Admission, Attributes, Authorized};
 use jiff::Timestamp;
-use kind::{Refusal, User};
+use kind::{Operation, Refusal, User};
 use object::{Meta, Value};
 use registry::{Edit, Preconditions, Registry, WriteOptions};
 
@@ -184,12 +184,7 @@ fn source(routes: &Routes, fact: Fact) -> Option<Arc<Registry>> {
 
 fn request<'a>(by: &'a Authorized, attributes: &Attributes<'a>, suffix: &'a str) -> Request<'a> {
     Request {
-        operation: match attributes.operation {
-            Operation::Create => admission::Operation::Create,
-            Operation::Update => admission::Operation::Update,
-            Operation::Delete => admission::Operation::Delete,
-            Operation::Connect => admission::Operation::Connect,
-        },
+        operation: attributes.operation,
         resource: attributes.resource,
         subresource: attributes.subresource,
         namespace: attributes.namespace,

@@ -1,32 +1,10 @@
 //! What admission is asked.
 
 use futures::future::BoxFuture;
-use kind::{Refusal, Resource};
+use kind::{Operation, Refusal, Resource};
 use object::Value;
 
 use crate::Authorized;
-
-/// What is about to happen to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Operation {
-    Create,
-    Update,
-    Delete,
-    Connect,
-}
-
-impl Operation {
-    /// The name in admission reviews.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Create => "CREATE",
-            Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
-            Operation::Connect => "CONNECT",
-        }
-    }
-}
 
 /// The circumstances of a write.
 #[derive(Debug, Clone, Copy)]

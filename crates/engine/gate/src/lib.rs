@@ -13,6 +13,6 @@ mod admission;
 mod info;
 mod permits;
 
-pub use admission::{Admission, Attributes, Operation};
+pub use admission::{Admission, Attributes};
 pub use info::{Query, RequestInfo, Target};
 pub use permits::{Admitted, Authenticated, Authenticator, Authorized, Authorizer, Decision, Known, Mutated};

@@ -1,7 +1,7 @@
 //! create.
 
-use gate::{Attributes, Authorized, Operation};
-use kind::{Context, Refusal};
+use gate::{Attributes, Authorized};
+use kind::{Context, Operation, Refusal};
 use object::{Meta, Value};
 use store::{Outcome, Txn};
 

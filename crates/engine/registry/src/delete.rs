@@ -2,9 +2,9 @@
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use gate::{Attributes, Authorized, Operation};
+use gate::{Attributes, Authorized};
 use jiff::{SignedDuration, Timestamp};
-use kind::{Deletion, Refusal};
+use kind::{Deletion, Operation, Refusal};
 use object::{Meta, MetaMut, Value};
 use store::{Outcome, Revision, Txn};
 

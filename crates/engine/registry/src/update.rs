@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gate::{Attributes, Authorized, Operation};
+use gate::{Attributes, Authorized};
 use jiff::Timestamp;
-use kind::{Context, Problem, Refusal};
+use kind::{Context, Operation, Problem, Refusal};
 use object::{Meta, MetaMut, Path, Value};
 use store::{Outcome, Revision, Txn};
 

@@ -19,9 +19,9 @@ mod request;
 mod tree;
 
 pub use plugins::{Judge, Mutate, PLUGINS, Plugin, Validate};
-pub use request::{Fact, Facts, Notes, Operation, QuotaCharge, Request};
+pub use request::{Fact, Facts, Notes, QuotaCharge, Request};
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Value;
 
 /// First pass: completes or changes `object`, a creation or update.

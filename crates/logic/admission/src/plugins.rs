@@ -14,10 +14,10 @@ mod runtime;
 mod service_accounts;
 mod storage;
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Value;
 
-use crate::request::{Facts, Notes, Operation, Request};
+use crate::request::{Facts, Notes, Request};
 use Operation::{Create, Delete, Update};
 
 /// Says no without changing anything, before mutation where there is one.

@@ -4,31 +4,9 @@ use std::sync::Arc;
 
 use authz::Attributes;
 use jiff::Timestamp;
-use kind::{GroupKind, Refusal, Resource, User};
+use kind::{GroupKind, Operation, Refusal, Resource, User};
 use object::Meta;
 use object::{Map, Text, Value};
-
-/// What is about to happen to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Operation {
-    Create,
-    Update,
-    Delete,
-    Connect,
-}
-
-impl Operation {
-    /// The name in admission reviews.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Create => "CREATE",
-            Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
-            Operation::Connect => "CONNECT",
-        }
-    }
-}
 
 /// The circumstances of a write.
 #[derive(Debug, Clone, Copy)]

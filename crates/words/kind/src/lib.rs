@@ -9,6 +9,7 @@
 //!
 //! Not here: the paths themselves (`registry`), the kinds' promises (`resources`).
 
+mod operation;
 mod problem;
 mod refusal;
 mod resource;
@@ -16,6 +17,7 @@ mod rows;
 mod strategy;
 mod user;
 
+pub use operation::Operation;
 pub use problem::{Problem, ProblemKind};
 pub use refusal::{Cause, Refusal};
 pub use resource::{GroupKind, Resource, Stored, Subresource, Verb, Verbs};

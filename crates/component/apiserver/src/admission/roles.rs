@@ -1,8 +1,8 @@
 //! Nobody hands out permissions that they do not hold.
 
 use ::authz::escalation::{Escalation, NewRole, check_binding, check_role};
-use gate::{Attributes, Operation};
-use kind::{GroupKind, Refusal, User};
+use gate::Attributes;
+use kind::{GroupKind, Operation, Refusal, User};
 use object::Value;
 use typed::Kind;
 use typed::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef};

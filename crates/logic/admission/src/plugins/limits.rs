@@ -1,12 +1,12 @@
 //! LimitRanger: fills in what containers do not ask for, and bounds what they may.
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Meta;
 use object::Value;
 use object::quantity::Quantity;
 
 use crate::amounts::{self, Amounts};
-use crate::request::{Fact, Facts, Notes, Operation, Request};
+use crate::request::{Fact, Facts, Notes, Request};
 use crate::tree;
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";

@@ -1,9 +1,9 @@
 //! NamespaceLifecycle: nothing comes into namespaces that are not there or that go away, and some never go.
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Value;
 
-use crate::request::{Fact, Facts, Operation, Request, not_found};
+use crate::request::{Fact, Facts, Request, not_found};
 use crate::tree;
 
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];

@@ -6,11 +6,11 @@
 mod checks;
 mod standard;
 
-use kind::{Problem, Refusal};
+use kind::{Operation, Problem, Refusal};
 use object::Meta;
 use object::{Path, Value};
 
-use crate::request::{Fact, Facts, Notes, Operation, Request};
+use crate::request::{Fact, Facts, Notes, Request};
 use crate::tree;
 use standard::{Level, LevelVersion, Policy};
 

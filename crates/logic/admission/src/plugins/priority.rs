@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Value;
 
-use crate::request::{Fact, Facts, Notes, Operation, Request};
+use crate::request::{Fact, Facts, Notes, Request};
 use crate::tree;
 
 pub(super) fn mutate(

@@ -5,12 +5,12 @@
 
 mod usage;
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Meta;
 use object::{Text, Value};
 
 use crate::amounts::Amounts;
-use crate::request::{Fact, Facts, Notes, Operation, QuotaCharge, Request};
+use crate::request::{Fact, Facts, Notes, QuotaCharge, Request};
 use usage::Evaluator;
 
 /// Groups and kinds that are not stored, or that no quota counts.

@@ -3,11 +3,11 @@
 mod audiences;
 
 use authz::Attributes;
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Meta;
 use object::Value;
 
-use crate::request::{Fact, Facts, Operation, Request, not_found};
+use crate::request::{Fact, Facts, Request, not_found};
 use crate::tree::{self, MIRROR};
 
 const LEASES: &str = "kube-node-lease";

@@ -1,9 +1,9 @@
 //! ServiceAccount: every pod acts as an account, which exists, and carries its token.
 
-use kind::Refusal;
+use kind::{Operation, Refusal};
 use object::Value;
 
-use crate::request::{Fact, Facts, Notes, Operation, Request};
+use crate::request::{Fact, Facts, Notes, Request};
 use crate::tree;
 
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -1,6 +1,7 @@
 //! The order of the plugins, and the first one.
 
-use admission::{Operation, PLUGINS};
+use admission::PLUGINS;
+use kind::Operation;
 
 use super::world::{Asked, World};
 

@@ -1,8 +1,7 @@
 //! PodSecurity: what each standard refuses.
 
-use admission::Operation;
-
 use super::world::{Asked, World};
+use kind::Operation;
 
 fn world(labels: &str) -> World {
     World::of(&format!("# Namespace\nmetadata: {{name: a, labels: {{{labels}}}}}\nstatus: {{phase: Active}}"))

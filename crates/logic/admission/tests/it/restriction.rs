@@ -1,8 +1,7 @@
 //! NodeRestriction.
 
-use admission::Operation;
-
 use super::world::{Asked, World};
+use kind::Operation;
 
 const WORLD: &str = "
 # Node

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use admission::{Fact, Facts, Notes, Operation, Request};
+use admission::{Fact, Facts, Notes, Request};
 use authz::Attributes;
 use codec::yaml;
-use kind::{Refusal, Resource, User};
+use kind::{Operation, Refusal, Resource, User};
 use object::{Meta, Value};
 
 /// What plugins can look up.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use kind::Resource;
+use kind::{Operation, Resource};
 use object::Meta;
 use object::{Text, Value};
 
 use crate::amounts::{self, Amounts};
-use crate::request::Operation;
 use crate::tree::{self, text};
 
 /// Knows how much an object of one kind uses.
