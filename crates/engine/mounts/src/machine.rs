@@ -40,7 +40,7 @@ pub fn machine() -> io::Result<Machine> {
         kernel: uts.release().to_string_lossy().into_owned(),
         os_image: os_image(&release.unwrap_or_default()),
         architecture: architecture(),
-        cpus: cpus(&env::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default()),
+        cpus: cpus(&env::fs::read_to_string("/sys/devices/system/cpu/online")?),
         memory_bytes: memory.total_bytes,
         swap_bytes: memory.swap_total_bytes,
     })
