@@ -18,6 +18,7 @@ mod accounts;
 mod config;
 mod controller;
 pub mod roster;
+mod served;
 mod table;
 
 use env::task::{Fate, Shutdown, Task};

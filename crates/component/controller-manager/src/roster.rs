@@ -73,7 +73,7 @@ pub const CONTROLLERS: &[Controller] = &[
     row("replicationcontroller-controller", "replicationcontroller", "replication-controller", ByDefault, true),
     row("resourceclaim-controller", "", "resource-claim-controller", ByDefault, false),
     row("resourcepoolstatusrequest-controller", "", "resourcepoolstatusrequest-controller", WithGate("DRAResourcePoolStatus"), false),
-    row("resourcequota-controller", "resourcequota", "resourcequota-controller", ByDefault, false),
+    row("resourcequota-controller", "resourcequota", "resourcequota-controller", ByDefault, true),
     row("root-ca-certificate-publisher-controller", "root-ca-cert-publisher", "root-ca-cert-publisher", ByDefault, true),
     row("selinux-warning-controller", "", "selinux-warning-controller", OnRequest, false),
     row("service-cidr-controller", "", "service-cidrs-controller", ByDefault, false),
@@ -88,7 +88,7 @@ pub const CONTROLLERS: &[Controller] = &[
     row("ttl-after-finished-controller", "ttl-after-finished", "ttl-after-finished-controller", ByDefault, true),
     row("ttl-controller", "ttl", "ttl-controller", ByDefault, true),
     row("validatingadmissionpolicy-status-controller", "", "validatingadmissionpolicy-status-controller", ByDefault, false),
-    row("volumeattributesclass-protection-controller", "", "volumeattributesclass-protection-controller", ByDefault, false),
+    row("volumeattributesclass-protection-controller", "", "volumeattributesclass-protection-controller", ByDefault, true),
 ];
 
 /// What `--controllers` says.

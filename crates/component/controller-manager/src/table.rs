@@ -5,6 +5,7 @@ mod garbage;
 mod namespaces;
 mod nodes;
 mod policy;
+mod quotas;
 mod services;
 mod storage;
 mod tokens;
@@ -28,6 +29,7 @@ pub(crate) async fn wire(
     Ok(match row.name {
         "garbage-collector-controller" => vec![garbage::collector(site).await?],
         "job-controller" => vec![workloads::jobs(site), workloads::orphans_of_jobs(site)],
+        "resourcequota-controller" => vec![quotas::books(site).await?],
         "root-ca-certificate-publisher-controller" => {
             config.root_ca_pem.iter().map(|bundle| namespaces::root_ca(site, bundle.clone())).collect()
         }
@@ -70,6 +72,7 @@ fn simple(name: &str) -> Option<fn(&Site<'_>) -> Controller> {
         "taint-eviction-controller" => nodes::evictions,
         "token-cleaner-controller" => tokens::cleaner,
         "ttl-after-finished-controller" => workloads::ended_jobs,
+        "volumeattributesclass-protection-controller" => storage::attributes_protection,
         "ttl-controller" => nodes::freshness,
         _ => return None,
     })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use podplan::{Seen, identity};
 use typed::api::core::v1::{Container, Pod};
 
+use self::reading::{Reader, Wanted};
 use crate::config::Config;
 
 /// Bytes of a termination message at most, from its file.
@@ -108,29 +109,22 @@ pub(crate) fn termination_message(
     }
     let fall_back = container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
     if bytes.is_empty() && fall_back && seen.exit_code != 0 {
-        return Ok(last_lines(&env::fs::read_to_string(file(config, pod, &container.name, seen.attempt))?));
+        bytes = last_words(file(config, pod, &container.name, seen.attempt))?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The end of a log in the runtime interface's format (`time stream tag text`), without what frames it.
-fn last_lines(log: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut bytes = 0;
-    for line in log.lines().rev().take(MESSAGE_LOG_LINES_MAX) {
-        let text = line.splitn(4, ' ').nth(3).unwrap_or(line);
-        bytes += text.len() + 1;
-        if bytes > MESSAGE_LOG_BYTES_MAX {
-            break;
-        }
-        lines.push(text);
+/// The end of what a container said: its last lines, and of them the last bytes.
+fn last_words(log: PathBuf) -> io::Result<Vec<u8>> {
+    let wanted = Wanted { tail_lines: Some(MESSAGE_LOG_LINES_MAX), ..Wanted::default() };
+    let mut reader = Reader::open(log, wanted)?;
+    let mut words = Vec::new();
+    while let Some(more) = reader.read()?.filter(|more| !more.is_empty()) {
+        words.extend(more);
+        let beyond = words.len().saturating_sub(MESSAGE_LOG_BYTES_MAX);
+        words.drain(..beyond);
     }
-    lines.reverse();
-    let mut result = lines.join("\n");
-    if !result.is_empty() {
-        result.push('\n');
-    }
-    result
+    Ok(words)
 }
 
 #[cfg(test)]

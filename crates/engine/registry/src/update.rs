@@ -159,7 +159,8 @@ impl Registry {
             self.strategy.prepare_update(context, object, old);
         }
         self.conform(object)?;
-        if facts.counts_generations && work.subresource != "status" {
+        // What the server itself settles, such as a pod's place, nobody asked for anew.
+        if facts.counts_generations && work.subresource != "status" && !work.edit.is_trusted() {
             conventions::count_generation(object, old);
         }
         // A write that changes nothing but the times of owners is none.

@@ -19,6 +19,7 @@ mod request;
 mod tree;
 
 pub use plugins::{Judge, Mutate, PLUGINS, Plugin, Validate};
+pub use plugins::{QuotaEvaluator, in_quota_scope};
 pub use request::{Fact, Facts, Notes, QuotaCharge, Request};
 
 use kind::{Operation, Refusal};

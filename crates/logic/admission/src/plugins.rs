@@ -19,6 +19,7 @@ use object::Value;
 
 use crate::request::{Facts, Notes, Request};
 use Operation::{Create, Delete, Update};
+pub use quota::usage::{Evaluator as QuotaEvaluator, in_scope as in_quota_scope};
 
 /// Says no without changing anything, before mutation where there is one.
 pub type Judge = fn(&Request<'_>, &dyn Facts, Option<&Value>) -> Result<(), Refusal>;

@@ -1,10 +1,13 @@
-//! Volumes in use are not deleted: finalizers `kubernetes.io/pvc-protection` and `kubernetes.io/pv-protection`.
+//! What volumes and their users need is not deleted: finalizers `kubernetes.io/pvc-protection`, `kubernetes.io/pv-protection`
+//! and `kubernetes.io/vac-protection` (KEP-3751).
 
 use plan::{Action, Key, MetaPatch, Plan, View, meta};
 use typed::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use typed::api::storage::v1::VolumeAttributesClass;
 
 const CLAIM: &str = "kubernetes.io/pvc-protection";
 const VOLUME: &str = "kubernetes.io/pv-protection";
+const ATTRIBUTES: &str = "kubernetes.io/vac-protection";
 
 /// Plans one claim: protected from its first day, released when it is being deleted and no pod uses it.
 #[must_use]
@@ -46,6 +49,53 @@ pub fn plan_volume(key: &Key, volumes: &dyn View<PersistentVolume>) -> Plan {
         _ => {}
     }
     plan
+}
+
+/// Plans one class of attributes: protected from its first day, released when it is being deleted and no volume has it and
+/// no claim asks for it or has it.
+#[must_use]
+pub fn plan_attributes(
+    key: &Key,
+    classes: &dyn View<VolumeAttributesClass>,
+    volumes: &dyn View<PersistentVolume>,
+    claims: &dyn View<PersistentVolumeClaim>,
+) -> Plan {
+    let mut plan = Plan::default();
+    let Some(class) = classes.get("", &key.name) else { return plan };
+    let protected = meta::has_finalizer(&class.metadata, ATTRIBUTES);
+    if !meta::is_deleting(&class.metadata) {
+        if !protected {
+            plan.then_do(Action::patch(class.as_ref(), with(class.metadata.finalizers.clone(), ATTRIBUTES)));
+        }
+        return plan;
+    }
+    let is_it = |name: &String| *name == key.name;
+    let in_use = || {
+        volumes.all().iter().any(|volume| attributes_of_volume(volume).as_ref().is_some_and(is_it))
+            || claims.all().iter().any(|claim| attributes_of_claim(claim).iter().any(is_it))
+    };
+    if protected && !in_use() {
+        let left = MetaPatch::finalizers(meta::finalizers_without(&class.metadata, ATTRIBUTES));
+        plan.then_do(Action::patch(class.as_ref(), left));
+    }
+    plan
+}
+
+/// The class of attributes that a volume has.
+#[must_use]
+pub fn attributes_of_volume(volume: &PersistentVolume) -> Option<String> {
+    volume.spec.as_ref()?.volume_attributes_class_name.clone()
+}
+
+/// The classes of attributes that a claim asks for, has, and is on its way to.
+#[must_use]
+pub fn attributes_of_claim(claim: &PersistentVolumeClaim) -> Vec<String> {
+    let asked = claim.spec.as_ref().and_then(|spec| spec.volume_attributes_class_name.clone());
+    let status = claim.status.as_ref();
+    let has = status.and_then(|status| status.current_volume_attributes_class_name.clone());
+    let towards = status.and_then(|status| status.modify_volume_status.as_ref());
+    let target = towards.and_then(|change| change.target_volume_attributes_class_name.clone());
+    [asked, has, target].into_iter().flatten().filter(|name| !name.is_empty()).collect()
 }
 
 fn with(finalizers: Option<Vec<String>>, finalizer: &str) -> MetaPatch {

@@ -6,10 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use jiff::{SignedDuration, Timestamp};
 use object::Quantity;
 use plan::{Action, Key, Plan, View, meta};
 use typed::api::core::v1::{ResourceQuota, ResourceQuotaStatus};
 use typed::resource::Quantity as Amount;
+
+/// How often the books are looked over without an occasion: what admission charged for a write that then failed comes back.
+/// (`--resource-quota-sync-period`)
+const LOOK_OVER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a namespace uses, measured by the evaluators that admission shares.
 pub trait Usage: Debug {
@@ -20,11 +25,12 @@ pub trait Usage: Debug {
 
 /// Plans one quota.
 #[must_use]
-pub fn plan(key: &Key, quotas: &dyn View<ResourceQuota>, usage: &dyn Usage) -> Plan {
+pub fn plan(key: &Key, quotas: &dyn View<ResourceQuota>, usage: &dyn Usage, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let Some(quota) = quotas.get(&key.namespace, &key.name).filter(|quota| !meta::is_deleting(&quota.metadata)) else {
         return plan;
     };
+    plan.look_again_at(now.saturating_add(LOOK_OVER).unwrap_or(Timestamp::MAX));
     let hard = quota.spec.as_ref().and_then(|spec| spec.hard.clone()).unwrap_or_default();
     let measured = hard.keys().filter_map(|name| Some((name.clone(), usage.used(&quota, name)?)));
     let used: BTreeMap<String, Quantity> = measured.collect();

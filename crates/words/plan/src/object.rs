@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use typed::api::{apps, batch, certificates, coordination, core, discovery, policy, rbac};
+use typed::api::{apps, batch, certificates, coordination, core, discovery, policy, rbac, storage};
 use typed::meta::ObjectMeta;
 
 /// Where a kind lives in the API. Built-in kinds are constants; the garbage collector makes rows from discovery.
@@ -145,4 +145,5 @@ kinds! {
     Service: core::v1::Service, "", "services", true, [status];
     ServiceAccount: core::v1::ServiceAccount, "", "serviceaccounts", true, [];
     StatefulSet: apps::v1::StatefulSet, "apps", "statefulsets", true, [status];
+    VolumeAttributesClass: storage::v1::VolumeAttributesClass, "storage.k8s.io", "volumeattributesclasses", false, [];
 }

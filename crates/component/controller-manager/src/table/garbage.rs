@@ -1,150 +1,62 @@
 //! The garbage collector: the graph of owners and dependents, fed by the metadata of every object of every resource.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use client::{Client, Error};
-use futures::StreamExt as _;
-use futures::stream::{self, BoxStream, SelectAll};
-use informer::{Changed, Informers, Tree};
+use client::Error;
+use informer::{Changed, Tree};
 use kind::{Resource, Verb};
 use lifecycle::gc::Graph;
 use object::Meta;
 use parking_lot::{Mutex, RwLock};
 use plan::Key;
-use typed::apiextensions::CustomResourceDefinition;
-use typed::apiregistration::APIService;
 use typed::meta::{ObjectMeta, OwnerReference, Time};
 use workqueue::Controller;
 
 use crate::controller::Site;
-
-/// Keys to be planned, as they are woken.
-type Keys = BoxStream<'static, Vec<Key>>;
+use crate::served::{self, Observer};
 
 /// What an owner reference's `apiVersion` and `kind` mean.
 type Names = BTreeMap<(String, String), plan::Resource>;
 
 /// The collector's knowledge.
+#[derive(Default)]
 struct Garbage {
     graph: Mutex<Graph>,
     names: RwLock<Names>,
 }
 
-/// The collector's senses: the resources that are followed, and their news.
-struct Senses {
-    garbage: Arc<Garbage>,
-    informers: Informers,
-    followed: BTreeMap<plan::Resource, Arc<Resource>>,
-    news: SelectAll<Keys>,
-    /// Something is served that was not before, or the reverse.
-    served: SelectAll<BoxStream<'static, ()>>,
-}
-
 /// Starts to follow everything that can be deleted.
 pub(super) async fn collector(site: &Site<'_>) -> Result<Controller, Error> {
-    let informers = site.informers;
-    let garbage = Arc::new(Garbage { graph: Mutex::new(Graph::default()), names: RwLock::default() });
-    let mut senses = Senses {
-        garbage: Arc::clone(&garbage),
-        informers: informers.clone(),
-        followed: BTreeMap::new(),
-        news: SelectAll::new(),
-        served: SelectAll::new(),
-    };
-    senses.refresh().await?;
-    senses.served = stream::select_all(changes_of_service(informers));
-    let wakes = stream::unfold(senses, |mut senses| async move {
-        let keys = senses.next().await;
-        Some((keys, senses))
-    });
+    let garbage: Arc<Garbage> = Arc::default();
+    let wakes = served::follow(site.informers, Arc::clone(&garbage)).await?;
     let controller = site.controller(move |key, _moment| {
         let names = garbage.names.read();
         let resolve = |version: &str, kind: &str| names.get(&(version.to_owned(), kind.to_owned())).cloned();
         garbage.graph.lock().plan(&key.name, &resolve)
     });
-    Ok(controller.workers(20).wakes_by(informers, wakes))
+    Ok(controller.workers(20).wakes_by(site.informers, wakes))
 }
 
-/// Changes of what is served: definitions of custom resources, and aggregated APIs.
-fn changes_of_service(informers: &Informers) -> [BoxStream<'static, ()>; 2] {
-    let definitions = informers.of::<CustomResourceDefinition>();
-    let services = informers.of::<APIService>();
-    let (of_definitions, of_services) = (definitions.subscribe(), services.subscribe());
-    let definitions = stream::unfold((definitions, of_definitions), |(informer, mut news)| async move {
-        (!news.batch().await.is_empty()).then_some(((), (informer, news)))
-    });
-    let services = stream::unfold((services, of_services), |(informer, mut news)| async move {
-        (!news.batch().await.is_empty()).then_some(((), (informer, news)))
-    });
-    [definitions.boxed(), services.boxed()]
-}
-
-impl Senses {
-    async fn next(&mut self) -> Vec<Key> {
-        loop {
-            tokio::select! {
-                Some(keys) = self.news.next() => return keys,
-                Some(()) = self.served.next() => {
-                    if let Err(error) = self.refresh().await {
-                        tracing::warn!(%error, "what is served cannot be asked; the garbage collector goes on with what it knows");
-                    }
-                }
-                else => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Asks what is served, and follows what is new.
-    async fn refresh(&mut self) -> Result<(), Error> {
-        let client: &Client = self.informers.client();
-        let found = client.discover().await?;
+impl Observer for Garbage {
+    fn served(&self, all: &[Resource]) {
         let named = |row: &Resource| ((row.api_version().to_string(), row.kind.to_string()), plan::Resource::from(row));
-        *self.garbage.names.write() = found.resources.iter().map(named).collect();
-        let wanted: Vec<&Resource> = found.preferred().into_iter().filter(|row| is_collected(row)).collect();
-        let served: BTreeSet<plan::Resource> = wanted.iter().map(|row| plan::Resource::from(*row)).collect();
-        for row in wanted {
-            let resource = plan::Resource::from(row);
-            if !self.followed.contains_key(&resource) {
-                let row = Arc::new(row.clone());
-                self.followed.insert(resource.clone(), Arc::clone(&row));
-                self.follow(&row, resource);
-            }
-        }
-        // What could not be asked is missing, not gone.
-        if found.incomplete.is_empty() {
-            let gone = self.followed.extract_if(.., |resource, _| !served.contains(resource));
-            gone.for_each(|(_, row)| self.informers.forget(&row));
-        }
-        Ok(())
+        *self.names.write() = all.iter().map(named).collect();
     }
 
-    fn follow(&mut self, row: &Arc<Resource>, resource: plan::Resource) {
-        let informer = self.informers.metadata_of(row);
-        let news = informer.subscribe();
-        let start = (informer, news, Arc::clone(&self.garbage), resource);
-        let keys = stream::unfold(start, |(informer, mut news, garbage, resource)| async move {
-            let batch = news.batch().await;
-            let keys = garbage.observe(&resource, &batch);
-            (!batch.is_empty()).then_some((keys, (informer, news, garbage, resource)))
-        });
-        self.news.push(keys.boxed());
+    /// Everything that can be listed, watched and deleted, except events: they have no dependents, and end by themselves.
+    fn follows(&self, row: &Resource) -> bool {
+        let verbs = [Verb::List, Verb::Watch, Verb::Delete];
+        verbs.into_iter().all(|verb| row.verbs.contains(verb)) && row.plural != "events"
     }
-}
 
-/// Everything that can be listed, watched and deleted, except events: they have no dependents, and end by themselves.
-fn is_collected(row: &Resource) -> bool {
-    let verbs = [Verb::List, Verb::Watch, Verb::Delete];
-    verbs.into_iter().all(|verb| row.verbs.contains(verb)) && row.plural != "events"
-}
-
-impl Garbage {
-    fn observe(&self, resource: &plan::Resource, batch: &[Changed<Tree>]) -> Vec<Key> {
+    fn changed(&self, row: &Resource, batch: &[Changed<Tree>]) -> Vec<Key> {
+        let resource = plan::Resource::from(row);
         let mut graph = self.graph.lock();
         let mut keys = Vec::new();
         for changed in batch {
             let woken = match (&changed.old, &changed.new) {
-                (_, Some(object)) => graph.observe(resource, &about(object)),
+                (_, Some(object)) => graph.observe(&resource, &about(object)),
                 (Some(object), None) => graph.forget(object.meta().uid()),
                 (None, None) => continue,
             };

@@ -3,6 +3,7 @@
 use lifecycle::{ephemeral, protection};
 use plan::{Key, controller_key, meta};
 use typed::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use typed::api::storage::v1::VolumeAttributesClass;
 use workqueue::Controller;
 
 use crate::controller::{Site, Wakes as _};
@@ -39,6 +40,23 @@ pub(super) fn volume_protection(site: &Site<'_>) -> Controller {
     let volumes = site.informers.of::<PersistentVolume>();
     let own = volumes.clone();
     site.controller(move |key, _moment| protection::plan_volume(key, &*volumes)).on_own(&own)
+}
+
+pub(super) fn attributes_protection(site: &Site<'_>) -> Controller {
+    let classes = site.informers.of::<VolumeAttributesClass>();
+    let (volumes, claims) = (site.informers.of::<PersistentVolume>(), site.informers.of::<PersistentVolumeClaim>());
+    let (own, by_volume, by_claim) = (classes.clone(), volumes.clone(), claims.clone());
+    site.controller(move |key, _moment| protection::plan_attributes(key, &*classes, &*volumes, &*claims))
+        .on_own(&own)
+        // A class may be let go when who had it has another one or is gone.
+        .on(&by_volume, |changed| {
+            let left = changed.old.as_deref().and_then(protection::attributes_of_volume);
+            left.map(|class| Key::cluster(&class))
+        })
+        .on(&by_claim, |changed| {
+            let left = changed.old.as_deref().map(protection::attributes_of_claim).unwrap_or_default();
+            left.iter().map(|class| Key::cluster(class)).collect::<Vec<Key>>()
+        })
 }
 
 pub(super) fn ephemeral_claims(site: &Site<'_>) -> Controller {

@@ -1,6 +1,6 @@
 //! Rotation, and the ends of logs.
 
-use super::{last_lines, rotate};
+use super::{last_words, rotate};
 
 #[test]
 fn a_log_is_moved_away_and_old_ones_go() {
@@ -22,13 +22,24 @@ fn a_log_is_moved_away_and_old_ones_go() {
 }
 
 #[test]
-fn the_last_lines_of_a_log() {
-    let line = |text: &str| format!("2026-01-01T00:00:00Z stdout F {text}\n");
-    assert_eq!(last_lines(&(line("one") + &line("two words"))), "one\ntwo words\n");
-    let many: String = (0..100).map(|number| line(&number.to_string())).collect();
-    let last = last_lines(&many);
-    assert_eq!((last.lines().count(), last.lines().next()), (80, Some("20")));
-    let long = line(&"x".repeat(1500)) + &line(&"y".repeat(1500));
-    assert_eq!(last_lines(&long).len(), 1501, "no more than 2048 bytes, in whole lines");
-    assert_eq!(last_lines(""), "");
+fn the_last_words_of_a_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("0.log");
+    let line = |tag: char, text: &str| format!("2026-01-01T00:00:00Z stdout {tag} {text}\n");
+    let many: String = (0..100).map(|number| line('F', &number.to_string())).collect();
+    let after_80: String = (20..100).map(|number| format!("{number}\n")).collect();
+    let long = line('F', &"x".repeat(1500)) + &line('F', &"y".repeat(1500));
+    let after_2048 = "x".repeat(546) + "\n" + &"y".repeat(1500) + "\n";
+    let cases = [
+        (line('F', "one") + &line('F', "two words"), "one\ntwo words\n".to_owned(), "whole lines"),
+        (line('P', "DONE"), "DONE".to_owned(), "no end of a line was said"),
+        (many, after_80, "no more than 80 lines"),
+        (long, after_2048, "no more than 2048 bytes"),
+        (String::new(), String::new(), "nothing was said"),
+    ];
+    for (said, expected, why) in cases {
+        env::fs::write_atomic(&log, said.as_bytes(), env::fs::PUBLIC).expect("a log");
+        let words = last_words(log.clone()).expect("it can be read");
+        assert_eq!(String::from_utf8_lossy(&words), expected, "{why}");
+    }
 }

@@ -3,7 +3,7 @@
 //! What is returned is the usage each quota will show once the object is stored; the component charges it before the
 //! write, by comparison with the revision that was judged here.
 
-mod usage;
+pub(crate) mod usage;
 
 use kind::{Operation, Refusal};
 use object::Meta;

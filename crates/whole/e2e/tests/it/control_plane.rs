@@ -15,8 +15,8 @@ use typed::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec,
 };
 use typed::api::core::v1::{
-    ConfigMap, Container, Namespace, Node, Pod, PodSpec, PodTemplateSpec, ResourceRequirements, Service, ServicePort,
-    ServiceSpec, Toleration,
+    ConfigMap, Container, Namespace, Node, Pod, PodSpec, PodTemplateSpec, ResourceQuota, ResourceQuotaSpec,
+    ResourceRequirements, Service, ServicePort, ServiceSpec, Toleration,
 };
 use typed::api::discovery::v1::EndpointSlice;
 use typed::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
@@ -359,4 +359,42 @@ async fn important_pods_push_others_out() {
         conditions.iter().any(|one| one.type_ == "PodScheduled" && one.reason.as_deref() == Some("Unschedulable"))
     };
     workshop.until::<Pod>("and says why another waits", refused).await;
+}
+
+#[tokio::test]
+async fn a_quota_knows_what_is_used_and_lets_no_more_in() {
+    let shop = Workshop::open(Settings::default()).await;
+    shop.node("n1").await;
+    shop.account("default").await;
+    let limits = [("pods", "1"), ("requests.cpu", "1"), ("count/configmaps", "10")];
+    let hard = limits.map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned())));
+    let mut quota = ResourceQuota { metadata: named("default", "q"), ..ResourceQuota::default() };
+    quota.spec = Some(ResourceQuotaSpec { hard: Some(hard.into()), ..ResourceQuotaSpec::default() });
+    shop.admin.create(&quota).await.expect("a quota");
+    let uses = |pods: &'static str, cpu: &'static str, maps: &'static str| {
+        move |all: &[Arc<ResourceQuota>]| {
+            let used = all.first().and_then(|quota| quota.status.as_ref()?.used.clone()).unwrap_or_default();
+            let of = |name: &str| used.get(name).map(|amount| amount.0.as_str());
+            (of("pods"), of("requests.cpu"), of("count/configmaps")) == (Some(pods), Some(cpu), Some(maps))
+        }
+    };
+    shop.until::<ResourceQuota>("the books are opened: kube-root-ca.crt is a ConfigMap", uses("0", "0", "1")).await;
+
+    let pod = |name: &str| {
+        let requests = [("cpu".to_owned(), Quantity("250m".to_owned()))].into();
+        let resources = ResourceRequirements { requests: Some(requests), ..ResourceRequirements::default() };
+        let mut spec = template(&[], "img:1").spec.unwrap_or_default();
+        spec.containers[0].resources = Some(resources);
+        Pod { metadata: named("default", name), spec: Some(spec), status: None }
+    };
+    shop.admin.create(&pod("one")).await.expect("there is room for one");
+    shop.until::<ResourceQuota>("one is counted", uses("1", "250m", "1")).await;
+    let refused = shop.admin.create(&pod("two")).await.expect_err("there is no room for two");
+    assert_eq!(refused.code(), Some(403), "{refused}");
+    assert!(
+        refused.to_string().contains("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"),
+        "{refused}"
+    );
+    shop.admin.delete::<Pod>("default", "one", &client::DeleteOptions::default()).await.expect("it can go");
+    shop.until::<ResourceQuota>("what goes is given back", uses("0", "0", "1")).await;
 }

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use kind::{Operation, Resource};
-use object::Meta;
-use object::{Text, Value};
+use object::quantity::Quantity;
+use object::{Meta, Text, Value};
 
 use crate::amounts::{self, Amounts};
 use crate::tree::{self, text};
 
 /// Knows how much an object of one kind uses.
-pub(super) struct Evaluator {
+#[derive(Debug)]
+pub struct Evaluator {
     kind: Counted,
     /// `count/plural.group`.
     count: Text,
@@ -19,7 +20,7 @@ pub(super) struct Evaluator {
     alias: Option<&'static str>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counted {
     Pod,
     Service,
@@ -38,7 +39,9 @@ const DEVICES: &str = ".deviceclass.resource.k8s.io/devices";
 const DEVICES_MAX: i64 = 32;
 
 impl Evaluator {
-    pub(super) fn of(resource: &Resource) -> Evaluator {
+    /// The evaluator of a resource.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Evaluator {
         let aliases = ["configmaps", "secrets", "replicationcontrollers", "resourcequotas"];
         let (kind, alias) = match (resource.group.as_str(), resource.plural.as_str()) {
             ("", "pods") => (Counted::Pod, Some("pods")),
@@ -61,7 +64,8 @@ impl Evaluator {
     }
 
     /// Whether quotas on `name` count objects of this kind.
-    pub(super) fn counts(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn counts(&self, name: &str) -> bool {
         if name == self.count || self.alias == Some(name) {
             return true;
         }
@@ -79,6 +83,18 @@ impl Evaluator {
             Counted::DeviceClaim => name.ends_with(DEVICES),
             Counted::Other => false,
         }
+    }
+
+    /// Whether quotas on `name` need no more of an object than that it is there.
+    #[must_use]
+    pub fn only_counts(&self, name: &str) -> bool {
+        name == self.count || (self.alias == Some(name) && self.kind != Counted::Pod)
+    }
+
+    /// What an object uses of the resource `name`.
+    #[must_use]
+    pub fn amount(&self, name: &str, object: &Value, now: Timestamp) -> Option<Quantity> {
+        self.usage(object, now).get(name).copied()
     }
 
     pub(super) fn usage(&self, object: &Value, now: Timestamp) -> Amounts {
@@ -213,7 +229,8 @@ fn devices(claim: &Value, usage: &mut Amounts) {
 }
 
 /// Whether the object is in all scopes of the quota.
-pub(super) fn in_scope(quota: &Value, object: &Value) -> bool {
+#[must_use]
+pub fn in_scope(quota: &Value, object: &Value) -> bool {
     let mut plain = quota.list_at(&["spec", "scopes"]).iter().filter_map(Value::as_str);
     let mut selectors = quota.list_at(&["spec", "scopeSelector", "matchExpressions"]).iter();
     plain.all(|scope| matches_scope(scope, "Exists", &[], object))
