@@ -81,7 +81,9 @@ impl Subresources {
         let row = route.resource.subresource(&target.subresource).ok_or(Refusal::NoSuchPath)?;
         let Answerer::Stored(registry) = &route.answerer else { return Err(Refusal::NoSuchPath) };
         let verb = by.info().verb;
-        if !row.verbs.iter().any(|allowed| allowed.name() == verb) {
+        // OPTIONS is no verb of the API, and what is behind a proxy may know it.
+        let passed_on = target.subresource == "proxy" && by.parts().method == http::Method::OPTIONS;
+        if !passed_on && !row.verbs.iter().any(|allowed| allowed.name() == verb) {
             return Err(Refusal::MethodNotAllowed(
                 "the server does not allow this method on the requested resource".to_owned(),
             ));

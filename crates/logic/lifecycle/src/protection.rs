@@ -1,7 +1,7 @@
 //! What volumes and their users need is not deleted: finalizers `kubernetes.io/pvc-protection`, `kubernetes.io/pv-protection`
 //! and `kubernetes.io/vac-protection` (KEP-3751).
 
-use plan::{Action, Key, MetaPatch, Plan, View, meta};
+use plan::{Action, Key, Kind, Plan, View, meta};
 use typed::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use typed::api::storage::v1::VolumeAttributesClass;
 
@@ -17,16 +17,13 @@ pub fn plan_claim(key: &Key, claims: &dyn View<PersistentVolumeClaim>, pods: &dy
     let protected = meta::has_finalizer(&claim.metadata, CLAIM);
     if !meta::is_deleting(&claim.metadata) {
         if !protected {
-            plan.then_do(Action::patch(claim.as_ref(), with(claim.metadata.finalizers.clone(), CLAIM)));
+            plan.then_do(protect(claim.as_ref(), CLAIM));
         }
         return plan;
     }
     let in_use = pods.within(&key.namespace).iter().any(|pod| uses(pod, &claim));
     if protected && !in_use {
-        plan.then_do(Action::patch(
-            claim.as_ref(),
-            MetaPatch::finalizers(meta::finalizers_without(&claim.metadata, CLAIM)),
-        ));
+        plan.then_do(release(claim.as_ref(), CLAIM));
     }
     plan
 }
@@ -39,13 +36,8 @@ pub fn plan_volume(key: &Key, volumes: &dyn View<PersistentVolume>) -> Plan {
     let protected = meta::has_finalizer(&volume.metadata, VOLUME);
     let bound = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
     match (meta::is_deleting(&volume.metadata), protected) {
-        (false, false) => {
-            plan.then_do(Action::patch(volume.as_ref(), with(volume.metadata.finalizers.clone(), VOLUME)))
-        }
-        (true, true) if !bound => {
-            let left = MetaPatch::finalizers(meta::finalizers_without(&volume.metadata, VOLUME));
-            plan.then_do(Action::patch(volume.as_ref(), left));
-        }
+        (false, false) => plan.then_do(protect(volume.as_ref(), VOLUME)),
+        (true, true) if !bound => plan.then_do(release(volume.as_ref(), VOLUME)),
         _ => {}
     }
     plan
@@ -65,7 +57,7 @@ pub fn plan_attributes(
     let protected = meta::has_finalizer(&class.metadata, ATTRIBUTES);
     if !meta::is_deleting(&class.metadata) {
         if !protected {
-            plan.then_do(Action::patch(class.as_ref(), with(class.metadata.finalizers.clone(), ATTRIBUTES)));
+            plan.then_do(protect(class.as_ref(), ATTRIBUTES));
         }
         return plan;
     }
@@ -75,8 +67,7 @@ pub fn plan_attributes(
             || claims.all().iter().any(|claim| attributes_of_claim(claim).iter().any(is_it))
     };
     if protected && !in_use() {
-        let left = MetaPatch::finalizers(meta::finalizers_without(&class.metadata, ATTRIBUTES));
-        plan.then_do(Action::patch(class.as_ref(), left));
+        plan.then_do(release(class.as_ref(), ATTRIBUTES));
     }
     plan
 }
@@ -98,10 +89,19 @@ pub fn attributes_of_claim(claim: &PersistentVolumeClaim) -> Vec<String> {
     [asked, has, target].into_iter().flatten().filter(|name| !name.is_empty()).collect()
 }
 
-fn with(finalizers: Option<Vec<String>>, finalizer: &str) -> MetaPatch {
-    let mut all = finalizers.unwrap_or_default();
-    all.push(finalizer.to_owned());
-    MetaPatch::finalizers(all)
+/// Adds a finalizer. An update and no patch: that is what the roles of these controllers allow.
+fn protect<K: Kind>(object: &K, finalizer: &str) -> Action {
+    let mut changed = object.clone();
+    changed.meta_mut().finalizers.get_or_insert_default().push(finalizer.to_owned());
+    Action::update(changed)
+}
+
+/// Removes a finalizer.
+fn release<K: Kind>(object: &K, finalizer: &str) -> Action {
+    let mut changed = object.clone();
+    let left = meta::finalizers_without(object.meta(), finalizer);
+    changed.meta_mut().finalizers = Some(left).filter(|left| !left.is_empty());
+    Action::update(changed)
 }
 
 /// A pod uses a claim as soon as it is placed, and until it is gone or has ended; a pod not placed yet cannot start with it.

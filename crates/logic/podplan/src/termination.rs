@@ -32,6 +32,13 @@ pub struct EndingVerdict {
     pub message: String,
 }
 
+impl EndingVerdict {
+    /// Whether the pod had to go for the sake of the node: not for its own deadline.
+    pub(crate) fn is_disruption(&self) -> bool {
+        self.reason != "DeadlineExceeded"
+    }
+}
+
 /// The grace period of a pod that is being deleted, or would be.
 pub fn pod_grace_seconds(pod: &Pod) -> i64 {
     let spec = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);

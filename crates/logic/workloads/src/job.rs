@@ -19,7 +19,7 @@ mod policy;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plan::{Action, Claim, Key, Plan, Say, Selector, View, claim, meta};
+use plan::{Action, Claim, Key, Plan, Refusal, Say, Selector, View, claim, meta};
 use typed::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
 use typed::api::core::v1::Pod;
 
@@ -40,6 +40,8 @@ pub struct World<'a> {
     pub jobs: &'a dyn View<Job>,
     /// Pods.
     pub pods: &'a dyn View<Pod>,
+    /// How the last plan for this key was refused, if it was.
+    pub refusal: Option<&'a Refusal>,
 }
 
 /// One Job being planned.
@@ -49,6 +51,8 @@ struct Sync<'a> {
     now: Timestamp,
     mine: Vec<Arc<Pod>>,
     ledger: Ledger,
+    /// The last plan's new pods were refused.
+    in_vain: bool,
     plan: Plan,
 }
 
@@ -98,7 +102,8 @@ pub fn plan(key: &Key, world: &World<'_>, now: Timestamp) -> Plan {
         return plan;
     }
     let ledger = Ledger::open(&job, spec, &claimed.mine);
-    let mut sync = Sync { job: &job, spec, now, mine: claimed.mine, ledger, plan };
+    let in_vain = world.refusal.is_some_and(|refusal| refusal.creating);
+    let mut sync = Sync { job: &job, spec, now, mine: claimed.mine, ledger, in_vain, plan };
     sync.run();
     sync.plan
 }
@@ -137,11 +142,14 @@ impl Sync<'_> {
                 active -= self.stop(self.ledger.active.clone());
                 set(&mut status, condition(verdict.interim, "True", &verdict.reason, &verdict.message, self.now));
             }
+            // Where no pod can be made, as in a namespace that ends, the books must be kept all the same: before, not after.
+            None if self.in_vain => self.note_suspension(&mut status),
             None => {
                 active += self.manage();
                 self.note_suspension(&mut status);
             }
         }
+        let tries_again = self.in_vain && verdict.is_none();
         self.ledger.write_into(self.spec, &mut status);
         status.active = nonzero(active);
         if let Some(verdict) = verdict.filter(|_| self.is_over()) {
@@ -154,6 +162,9 @@ impl Sync<'_> {
         }
         let release = self.ledger.release();
         self.plan.then(release);
+        if tries_again {
+            self.manage();
+        }
     }
 
     /// Whether no pod runs or leaves, and every end is counted.

@@ -100,6 +100,6 @@ pub(crate) fn daemon_sets(house: &Playhouse, now: jiff::Timestamp) -> Vec<Plan> 
 }
 
 pub(crate) fn jobs(house: &Playhouse, now: jiff::Timestamp) -> Vec<Plan> {
-    let world = job::World { jobs: house, pods: house };
+    let world = job::World { jobs: house, pods: house, refusal: None };
     each::<Job>(house, |key| job::plan(key, &world, now))
 }

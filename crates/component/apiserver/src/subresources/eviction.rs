@@ -21,9 +21,18 @@ pub(super) async fn evict(asked: &Asked<'_>, routes: &Routes, body: Body) -> Res
     let (namespace, name) = asked.address();
     let cached = asked.registry.get(namespace, name, Freshness::Consistent).await?;
     let pod = asked.registry.tree(&cached)?;
-    let options = deletion(&eviction, asked)?;
+    let mut options = deletion(&eviction, asked)?;
     if !is_free_to_go(&pod) {
         spend_budget(asked, routes, &pod, options.dry_run).await?;
+    }
+    if !options.dry_run {
+        // Whoever looks at the pod's end, such as a Job's policy for failures, sees that it was not its own fault.
+        let edit = Disrupt(options.preconditions.clone());
+        let (told, _) =
+            asked.registry.update(asked.by, asked.address(), "status", &edit, &asked.write_options()?).await?;
+        if let Some(version) = &mut options.preconditions.resource_version {
+            *version = Meta::of(&told).resource_version().to_owned();
+        }
     }
     asked.registry.delete(asked.by, asked.address(), &options).await?;
     let mut status = Value::map();
@@ -101,6 +110,36 @@ fn unready_may_go(budget: &Value, pod: &Value) -> bool {
 fn selects(budget: &Value, pod: &Value) -> bool {
     let selector = budget.at(&["spec", "selector"]).map(LabelSelector::from_tree);
     selector.is_some_and(|selector| selector.matches(|key| Meta::of(pod).label(key)))
+}
+
+/// Says of the pod that it is evicted.
+struct Disrupt(Preconditions);
+
+impl Edit for Disrupt {
+    fn edit(&self, old: Option<&Value>, now: Timestamp) -> Result<Value, Refusal> {
+        let Some(old) = old else { return Err(Refusal::Internal("a pod is evicted that is not there".to_owned())) };
+        let mut pod = old.clone();
+        let mut conditions = pod.list_at(&["status", "conditions"]).to_vec();
+        conditions.retain(|condition| condition.str_at(&["type"]) != Some("DisruptionTarget"));
+        conditions.push(Value::from_pairs([
+            ("type", Value::from("DisruptionTarget")),
+            ("status", Value::from("True")),
+            ("reason", Value::from("EvictionByEvictionAPI")),
+            ("message", Value::from("Eviction API: evicting")),
+            ("lastTransitionTime", Value::from(timestamp::seconds(now))),
+            ("observedGeneration", Value::from(Meta::of(old).generation())),
+        ]));
+        pod.set(&["status", "conditions"], conditions);
+        Ok(pod)
+    }
+
+    fn is_trusted(&self) -> bool {
+        true
+    }
+
+    fn preconditions(&self) -> Preconditions {
+        self.0.clone()
+    }
 }
 
 /// Takes one disruption from the budget, and remembers for which pod.

@@ -94,10 +94,12 @@ pub(super) fn daemon_sets(site: &Site<'_>) -> Controller {
 pub(super) fn jobs(site: &Site<'_>) -> Controller {
     let (jobs, pods) = (site.informers.of::<Job>(), site.informers.of::<Pod>());
     let (own, of_pod, by_pod) = (jobs.clone(), jobs.clone(), pods.clone());
-    site.controller(move |key, moment| job::plan(key, &job::World { jobs: &*jobs, pods: &*pods }, moment.now))
-        .workers(5)
-        .on_own(&own)
-        .on(&by_pod, move |changed| wake::jobs(metas(changed), &*of_pod))
+    site.controller(move |key, moment| {
+        job::plan(key, &job::World { jobs: &*jobs, pods: &*pods, refusal: moment.refusal }, moment.now)
+    })
+    .workers(5)
+    .on_own(&own)
+    .on(&by_pod, move |changed| wake::jobs(metas(changed), &*of_pod))
 }
 
 /// The second half of the job controller: pods whose job is gone give back their finalizer.
@@ -105,17 +107,19 @@ pub(super) fn orphans_of_jobs(site: &Site<'_>) -> Controller {
     let (jobs, pods) = (site.informers.of::<Job>(), site.informers.of::<Pod>());
     let (of_pod, by_pod) = (jobs.clone(), pods.clone());
     let (of_job, by_job) = (pods.clone(), jobs.clone());
-    site.controller(move |key, _moment| job::plan_orphan(key, &job::World { jobs: &*jobs, pods: &*pods }))
-        .on(&by_pod, move |changed| {
-            let tracked = changed.new.as_ref().filter(|pod| wake::is_tracked_orphan(pod, &*of_pod));
-            tracked.map(|pod| Key::of(pod.as_ref()))
-        })
-        .on(&by_job, move |changed| {
-            let gone = changed.old.as_ref().filter(|_| changed.new.is_none());
-            let uid = gone.and_then(|job| job.metadata.uid.clone());
-            let left = uid.map(|uid| of_job.by(plan::Index::Controller, &uid)).unwrap_or_default();
-            left.iter().map(|pod| Key::of(pod.as_ref())).collect::<Vec<Key>>()
-        })
+    site.controller(move |key, _moment| {
+        job::plan_orphan(key, &job::World { jobs: &*jobs, pods: &*pods, refusal: None })
+    })
+    .on(&by_pod, move |changed| {
+        let tracked = changed.new.as_ref().filter(|pod| wake::is_tracked_orphan(pod, &*of_pod));
+        tracked.map(|pod| Key::of(pod.as_ref()))
+    })
+    .on(&by_job, move |changed| {
+        let gone = changed.old.as_ref().filter(|_| changed.new.is_none());
+        let uid = gone.and_then(|job| job.metadata.uid.clone());
+        let left = uid.map(|uid| of_job.by(plan::Index::Controller, &uid)).unwrap_or_default();
+        left.iter().map(|pod| Key::of(pod.as_ref())).collect::<Vec<Key>>()
+    })
 }
 
 pub(super) fn cron_jobs(site: &Site<'_>) -> Controller {

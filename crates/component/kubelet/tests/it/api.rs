@@ -236,6 +236,9 @@ async fn a_node_that_runs_short_evicts() {
         message.starts_with("The node was low on resource: memory. Threshold quantity: 1Ei, available: "),
         "{message}"
     );
+    let said = status.conditions.iter().flatten().find(|condition| condition.type_ == "DisruptionTarget");
+    let said = said.map(|condition| (condition.status.as_str(), condition.reason.as_deref()));
+    assert_eq!(said, Some(("True", Some("TerminationByKubelet"))), "it was not the pod's own fault");
     let node = api.wait("the node says so", |seen| !seen.nodes.is_empty()).await.nodes;
     let conditions = node.iter().flat_map(|node| node.status.iter().flat_map(|it| it.conditions.iter().flatten()));
     assert!(conditions.clone().any(|it| it.type_ == "MemoryPressure" && it.status == "True"));

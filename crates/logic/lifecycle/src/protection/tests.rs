@@ -4,8 +4,9 @@ use plan::{Key, Propagation};
 use rehearsal::{Playhouse, at, script};
 use typed::api::core::v1::{PersistentVolumeClaim, Pod};
 use typed::api::rbac::v1::ClusterRole;
+use typed::api::storage::v1::VolumeAttributesClass;
 
-use super::plan_claim;
+use super::{plan_attributes, plan_claim};
 
 #[test]
 fn a_claim_lives_as_long_as_a_pod_uses_it() {
@@ -17,7 +18,24 @@ fn a_claim_lives_as_long_as_a_pod_uses_it() {
     house.delete::<PersistentVolumeClaim>("a", "c", Propagation::Background);
     assert!(plan_claim(&key, &house, &house).is_idle());
     house.change::<Pod>("a", "p", |pod| pod.status.as_mut().unwrap().phase = Some("Succeeded".into()));
-    assert_eq!(script(&plan_claim(&key, &house, &house)), "patch PersistentVolumeClaim c finalizers=[]");
+    assert_eq!(script(&plan_claim(&key, &house, &house)), "update PersistentVolumeClaim c");
+}
+
+#[test]
+fn a_class_of_attributes_lives_as_long_as_a_claim_asks_for_it() {
+    let mut house = Playhouse::read(
+        at(0),
+        "{apiVersion: storage.k8s.io/v1, kind: VolumeAttributesClass, metadata: {name: gold}, driverName: d}",
+    );
+    house.add_yaml("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, namespace: a}, spec: {volumeAttributesClassName: gold}}");
+    let key = Key::cluster("gold");
+    house.play(&plan_attributes(&key, &house, &house, &house));
+    house.delete::<VolumeAttributesClass>("", "gold", Propagation::Background);
+    assert!(plan_attributes(&key, &house, &house, &house).is_idle());
+    house.change::<PersistentVolumeClaim>("a", "c", |claim| {
+        claim.spec.as_mut().unwrap().volume_attributes_class_name = None;
+    });
+    assert_eq!(script(&plan_attributes(&key, &house, &house, &house)), "update VolumeAttributesClass gold");
 }
 
 #[test]

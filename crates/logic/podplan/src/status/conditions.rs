@@ -32,12 +32,20 @@ pub(super) fn all(s: &Situation<'_>, status: &PodStatus) -> Vec<PodCondition> {
     let sandbox = Said { type_: "PodReadyToStartContainers", holds: network_up, reason: None, message: None };
     let containers = containers_ready(s, status);
     let ready = ready(s, status, &containers);
-    let own = [sandbox, initialized(s, status), ready, containers, Said::yes("PodScheduled")];
+    let mut own = vec![sandbox, initialized(s, status), ready, containers, Said::yes("PodScheduled")];
+    own.extend(disrupted(s));
     let before = s.previous.conditions.as_deref().unwrap_or_default();
     let foreign = before.iter().filter(|condition| own.iter().all(|said| said.type_ != condition.type_)).cloned();
     let mut result: Vec<PodCondition> = own.iter().map(|said| dated(s, before, said)).collect();
     result.extend(foreign);
     result
+}
+
+/// That the node ended the pod for reasons that are not the pod's own (KEP-3329).
+fn disrupted(s: &Situation<'_>) -> Option<Said> {
+    let verdict = s.ending?.verdict.as_ref().filter(|verdict| verdict.is_disruption())?;
+    let reason = Some("TerminationByKubelet".to_owned());
+    Some(Said { reason, message: Some(verdict.message.clone()), ..Said::yes("DisruptionTarget") })
 }
 
 fn dated(s: &Situation<'_>, before: &[PodCondition], said: &Said) -> PodCondition {

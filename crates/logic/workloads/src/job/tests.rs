@@ -1,12 +1,12 @@
 //! Jobs: counting, limits, policies.
 
-use plan::{View, meta};
-use rehearsal::{Playhouse, at, laws_hold, settle};
+use plan::{Key, Refusal, View, meta};
+use rehearsal::{Playhouse, at, laws_hold, script, settle};
 use typed::api::batch::v1::{Job, JobStatus};
 use typed::api::core::v1::Pod;
 
 use super::indexes::Indexes;
-use super::{INDEX, TRACKING};
+use super::{INDEX, TRACKING, World};
 use crate::pods;
 use crate::samples::{JOB, jobs};
 
@@ -47,6 +47,22 @@ fn pods_run_until_enough_have_succeeded() {
     let pods: &dyn View<Pod> = &house;
     assert!(pods.all().iter().all(|pod| !meta::has_finalizer(&pod.metadata, TRACKING)), "no finalizer stays behind");
     assert!(house.said.contains(&"Normal Completed Job completed".to_owned()), "{:?}", house.said);
+}
+
+#[test]
+fn the_books_are_kept_where_no_pod_can_be_made() {
+    let mut house = Playhouse::read(at(0), JOB);
+    step(&mut house, 1);
+    house.end_pods("Succeeded", 0, pods::is_active);
+    let resource = <Pod as plan::Kind>::RESOURCE;
+    let reason = ("Forbidden".to_owned(), "the namespace is being terminated".to_owned());
+    let refusal = Refusal { resource, creating: true, reason: reason.0, message: reason.1 };
+    let world = World { jobs: &house, pods: &house, refusal: Some(&refusal) };
+    let plan = super::plan(&Key::new("default", "sum"), &world, at(2));
+    let words = script(&plan);
+    let of = |what: &str| words.find(what).unwrap_or_else(|| panic!("{what}: {words}"));
+    let (told, released, made) = (of("status"), of("finalizers=[]"), of("create Pod"));
+    assert!(told < released && released < made, "{words}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a pod of an ordinal is: its name, labels, hostname and volume claims.
 
-use plan::{Action, MetaPatch, Say, Step, View, controller_of, controller_reference, meta};
+use plan::{Action, Say, Step, View, controller_of, controller_reference, meta};
 use typed::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy};
 use typed::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimVolumeSource, Pod, PodTemplateSpec, Volume};
 
@@ -125,8 +125,10 @@ impl<'a> Claims<'a> {
                 before.into_iter().filter(|owner| owner.uid != set_uid && owner.uid != pod_uid).collect();
             after.extend(set_owns.then(|| controller_reference(self.set)));
             after.extend(pod_owns.then(|| controller_reference(pod)));
-            let patch = MetaPatch { owner_references: Some(after), ..MetaPatch::default() };
-            steps.push(Step::of(Action::patch(claim.as_ref(), patch)));
+            let mut claim = claim.as_ref().clone();
+            claim.metadata.owner_references = Some(after).filter(|owners| !owners.is_empty());
+            // The controller's role lets it update claims and not patch them.
+            steps.push(Step::of(Action::update(claim)));
         }
         steps
     }

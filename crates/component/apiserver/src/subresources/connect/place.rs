@@ -191,12 +191,24 @@ fn escape(text: &str) -> String {
 /// The path and query behind `/proxy`, undecoded.
 fn path_below(asked: &Asked<'_>) -> String {
     let uri = &asked.by.parts().uri;
-    let below = uri.path().split_once("/proxy").map(|(_, rest)| rest).unwrap_or_default();
+    let below = below(uri.path(), !asked.target.namespace.is_empty());
     let path = if below.is_empty() { "/" } else { below };
     match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     }
+}
+
+/// The path behind the subresource: `/api/v1/nodes/NAME/proxy`, `/api/v1/namespaces/NAMESPACE/pods/NAME/proxy`. It is found by
+/// its place, since every name before it may be `proxy` as well.
+pub(super) fn below(path: &str, namespaced: bool) -> &str {
+    let segments_before = if namespaced { 7 } else { 5 };
+    let mut rest = path;
+    for _segment in 0..segments_before {
+        rest = rest.trim_start_matches('/');
+        rest = rest.find('/').map_or("", |at| &rest[at..]);
+    }
+    rest
 }
 
 /// `name`, `name:port`, `scheme:name:port`, `scheme:name:`.
