@@ -5,7 +5,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WARNING};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use kind::Refusal;
 use object::Value;
-use registry::form::{Wanted, render_builtin};
+use registry::form::{Shape, Wanted, render_builtin};
 use registry::negotiate;
 use serving::Body;
 
@@ -13,7 +13,14 @@ use serving::Body;
 pub(crate) fn wanted_for_refusals(headers: &HeaderMap) -> Wanted {
     let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wanted = negotiate::wanted(accept, false, true).unwrap_or(Wanted::JSON);
-    Wanted { shape: registry::form::Shape::Object, ..wanted }
+    Wanted { shape: Shape::Object, ..wanted }
+}
+
+/// The form of an answer that is an object and nothing else: no table can be made of it.
+pub(crate) fn wanted_whole(headers: &HeaderMap, query: &gate::Query) -> Result<Wanted, Refusal> {
+    let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted = negotiate::wanted(accept, is_pretty(headers, query), true)?;
+    if wanted.shape == Shape::Object { Ok(wanted) } else { Err(Refusal::NotAcceptable(negotiate::ACCEPTED.to_owned())) }
 }
 
 /// A refusal as the client sees it.

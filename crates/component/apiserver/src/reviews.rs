@@ -99,6 +99,7 @@ impl Reviews {
             Question::SelfSubjectAccess => ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
             Question::SelfSubjectRules | Question::NotBuilt(_) => ("authorization.k8s.io/v1", "SelfSubjectRulesReview"),
         };
+        let wanted = answer::wanted_whole(&by.parts().headers, &by.info().query)?;
         let mut review = subresources::read(by, body, type_meta).await?;
         match question {
             Question::Token => self.review_token(&mut review).await,
@@ -108,7 +109,7 @@ impl Reviews {
             Question::LocalSubjectAccess => self.review_local(by, &mut review).await?,
             Question::SelfSubjectRules | Question::NotBuilt(_) => self.review_rules(by, &mut review)?,
         }
-        answer::builtin(&review, type_meta, StatusCode::CREATED, answer::wanted_for_refusals(&by.parts().headers))
+        answer::builtin(&review, type_meta, StatusCode::CREATED, wanted)
     }
 
     async fn review_token(&self, review: &mut Value) {

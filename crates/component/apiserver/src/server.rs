@@ -187,7 +187,7 @@ fn verbs(
                 tokens: authenticator as Arc<dyn TokenJudge>,
                 rules: Arc::clone(roles) as Arc<dyn crate::reviews::Rules>,
             },
-            kubelets: Kubelets::new(kubelet_tls),
+            kubelets: Kubelets::new(kubelet_tls, pki::tls::client_config(ServerTrust::anybody(), None, &[])?),
         },
     })
 }

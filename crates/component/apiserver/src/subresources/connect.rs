@@ -3,6 +3,8 @@
 //! The request is rewritten for its receiver and passed on; upgrades are passed through byte for byte, so that client
 //! and kubelet negotiate with each other.
 
+mod links;
+mod page;
 mod place;
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use streaming::passage::{self, Passed};
 
 use super::Asked;
 use crate::routes::Routes;
-use place::Place;
+use place::{Link, Place};
 
 /// How long a connection may take to come about.
 const DIAL_MAX: Duration = Duration::from_secs(10);
@@ -43,10 +45,12 @@ const NOT_PASSED_ON: &[&str] = &[
     "upgrade",
 ];
 
-/// How kubelets are reached: with the API server's own client certificate.
+/// How others are reached: kubelets with the API server's own client certificate, pods and what is behind services without
+/// asking who they are, since their certificates are their users' business.
 #[derive(Clone)]
 pub(crate) struct Kubelets {
     tls: Arc<ClientConfig>,
+    anybody: Arc<ClientConfig>,
 }
 
 impl std::fmt::Debug for Kubelets {
@@ -56,9 +60,9 @@ impl std::fmt::Debug for Kubelets {
 }
 
 impl Kubelets {
-    /// Kubelets that are called with `tls`.
-    pub(crate) fn new(tls: Arc<ClientConfig>) -> Kubelets {
-        Kubelets { tls }
+    /// Kubelets that are called with `tls`, and others that are called with `anybody`.
+    pub(crate) fn new(tls: Arc<ClientConfig>, anybody: Arc<ClientConfig>) -> Kubelets {
+        Kubelets { tls, anybody }
     }
 
     /// Answers by asking whoever can.
@@ -69,27 +73,53 @@ impl Kubelets {
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
         let place = place::find(asked, routes).await?;
+        let links = (asked.target.subresource == "proxy").then(|| page::links_of(asked, &place));
+        let is_upgrade = streaming::upgrade::is_upgrade(&asked.by.parts().headers);
+        if links.is_some()
+            && !is_upgrade
+            && let Some(root) = page::root(asked)
+        {
+            return Ok(root);
+        }
         let io = env::time::timeout(DIAL_MAX, self.dial(&place)).await;
         let io = match io {
             Ok(Ok(io)) => io,
-            Ok(Err(error)) => return Err(unreachable(&place, &error.to_string())),
+            Ok(Err(error)) => return Err(unreachable(&place, &words(&error))),
             Err(_elapsed) => return Err(unreachable(&place, "i/o timeout")),
         };
-        let request = onward(asked, &place)?;
-        if streaming::upgrade::is_upgrade(&asked.by.parts().headers) {
+        let mut request = onward(asked, &place)?;
+        if is_upgrade {
             return pass(asked, io, request).await;
         }
-        send(io, request, body).await
+        let Some(links) = links else { return send(io, request, body).await };
+        let is_head = request.method() == Method::HEAD;
+        page::announce(&mut request, &links);
+        let mut response = send(io, request, body).await?;
+        page::redirect(response.headers_mut(), &links);
+        if is_head || !page::is_page(response.headers()) { Ok(response) } else { page::rewrite(response, &links).await }
     }
 
     async fn dial(&self, place: &Place) -> std::io::Result<Io> {
         let stream = env::net::connect_tcp((place.host.as_str(), place.port)).await?;
-        if !place.tls {
-            return Ok(Box::new(stream));
-        }
+        let tls = match place.link {
+            Link::Plain => return Ok(Box::new(stream)),
+            Link::Kubelet => &self.tls,
+            Link::Anybody => &self.anybody,
+        };
         let name = ServerName::try_from(place.server_name.clone()).map_err(std::io::Error::other)?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
         Ok(Box::new(connector.connect(name, stream).await?))
+    }
+}
+
+/// What a connection's failure is called.
+fn words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        std::io::ErrorKind::HostUnreachable => "connect: no route to host".to_owned(),
+        std::io::ErrorKind::NetworkUnreachable => "connect: network is unreachable".to_owned(),
+        std::io::ErrorKind::TimedOut => "i/o timeout".to_owned(),
+        _ => error.to_string(),
     }
 }
 

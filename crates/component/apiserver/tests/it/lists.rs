@@ -200,6 +200,10 @@ async fn things_come_in_the_form_that_is_asked_for() {
         "NotAcceptable",
         "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
     );
+    accepting("application/json;as=Table;v=v1;g=meta.k8s.io")
+        .post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "{}")
+        .await
+        .is(406);
     accepting("text/html, */*;q=0.1").get(&path).await.is(200);
     admin.send(Method::POST, PODS, "text/html", pod("q")).await.refuses(
         415,

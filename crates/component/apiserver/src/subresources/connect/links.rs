@@ -67,7 +67,7 @@ impl Links {
         let mut out = String::with_capacity(html.len());
         let mut copied = 0;
         for token in Tokenizer::new_with_emitter(html, emitter) {
-            let Ok(Token::StartTag(mut tag)) = token;
+            let Ok(Token::StartTag(mut tag)) = token else { continue };
             if !self.change(&mut tag) {
                 continue;
             }

@@ -16,12 +16,29 @@ const KUBELET_PORT: u16 = 10250;
 pub(super) struct Place {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) tls: bool,
+    pub(super) link: Link,
     /// The name that the receiver's certificate must have.
     pub(super) server_name: String,
     pub(super) path_and_query: String,
     /// Whether the receiver wants GET whatever the client sent (logs).
     pub(super) as_get: bool,
+}
+
+/// How a receiver is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Without TLS.
+    Plain,
+    /// By TLS, and it must be the kubelet that its node says it is.
+    Kubelet,
+    /// By TLS, whoever it is.
+    Anybody,
+}
+
+impl Link {
+    fn of(scheme: &str) -> Link {
+        if scheme == "https" { Link::Anybody } else { Link::Plain }
+    }
 }
 
 /// Finds the receiver of a request for a subresource.
@@ -85,7 +102,7 @@ fn kubelet(node: &Value, path: &str) -> Result<Place, Refusal> {
     Ok(Place {
         host: host.to_owned(),
         port: port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).unwrap_or(KUBELET_PORT),
-        tls: true,
+        link: Link::Kubelet,
         server_name: host.to_owned(),
         path_and_query: path.to_owned(),
         as_get: false,
@@ -241,7 +258,7 @@ fn pod_place(pod: &Value, scheme: &str, port: Option<&str>, path_and_query: Stri
     Ok(Place {
         host: ip.to_owned(),
         port,
-        tls: scheme == "https",
+        link: Link::of(scheme),
         server_name: ip.to_owned(),
         path_and_query,
         as_get: false,
@@ -288,7 +305,7 @@ async fn service_place(
         server_name: host.clone(),
         host,
         port,
-        tls: scheme == "https",
+        link: Link::of(scheme),
         path_and_query: path_below(asked),
         as_get: false,
     })

@@ -39,9 +39,14 @@ fn pages_change_in_their_links_alone() {
         ("<p title='/x'>é &amp; /y</p>", "<p title='/x'>é &amp; /y</p>".to_owned()),
         (
             "<script>if (a < b) { x = '<a href=\"/no\">' }</script><IMG class=é src=/i.png />",
-            format!("<script>if (a < b) {{ x = '<a href=\"/no\">' }}</script><img class=\"é\" src=\"{prefix}/i.png\"/>"),
+            format!(
+                "<script>if (a < b) {{ x = '<a href=\"/no\">' }}</script><img class=\"é\" src=\"{prefix}/i.png\"/>"
+            ),
         ),
-        ("<!-- <a href='/no'> --><a href='/a?b=1&amp;c=2'>", format!("<!-- <a href='/no'> --><a href=\"{prefix}/a?b=1&amp;c=2\">")),
+        (
+            "<!-- <a href='/no'> --><a href='/a?b=1&amp;c=2'>",
+            format!("<!-- <a href='/no'> --><a href=\"{prefix}/a?b=1&amp;c=2\">"),
+        ),
         ("<a href='/unfinished", "<a href='/unfinished".to_owned()),
     ];
     for (page, expected) in cases {
