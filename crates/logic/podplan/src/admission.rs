@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use typed::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, Pod};
 
+use crate::plan::Role;
 use crate::termination::EndingVerdict;
-use crate::{eviction, resources};
+use crate::{eviction, resources, spec};
 
 /// What the node has to give, and to whom it has given.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,11 @@ pub fn refuses(pod: &Pod, room: &Room<'_>) -> Option<EndingVerdict> {
         let message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector";
         return verdict("NodeAffinity", message.to_owned());
     }
+    let taken: Vec<HostPort> = room.pods.iter().flat_map(|pod| host_ports(pod)).collect();
+    if host_ports(pod).iter().any(|wanted| taken.iter().any(|port| port.collides(wanted))) {
+        let message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
+        return verdict("NodePorts", message.to_owned());
+    }
     let asked = resources::totals(pod);
     let given = room.pods.iter().map(|pod| resources::totals(pod));
     let (cpu, bytes) = given.fold((0_i64, 0_i64), |(cpu, bytes), one| {
@@ -61,6 +67,44 @@ pub fn refuses(pod: &Pod, room: &Room<'_>) -> Option<EndingVerdict> {
     let message =
         format!("Node didn't have enough resource: {resource}, requested: {asked}, used: {used}, capacity: {most}");
     verdict(&format!("OutOf{resource}"), message)
+}
+
+/// A port of the node that a pod has for itself.
+struct HostPort {
+    address: String,
+    protocol: String,
+    number: i32,
+}
+
+impl HostPort {
+    /// The same port of one address, or of all addresses and one.
+    fn collides(&self, other: &HostPort) -> bool {
+        let same = (self.number, &self.protocol) == (other.number, &other.protocol);
+        same && (self.address == other.address || [&*self.address, &*other.address].contains(&EVERYWHERE))
+    }
+}
+
+const EVERYWHERE: &str = "0.0.0.0";
+
+/// The host ports of a pod's containers and sidecars.
+fn host_ports(pod: &Pod) -> Vec<HostPort> {
+    let mut found = Vec::new();
+    for (role, container) in spec::containers(pod) {
+        if !matches!(role, Role::Regular | Role::Sidecar) {
+            continue;
+        }
+        for port in container.ports.iter().flatten() {
+            let address = port.host_ip.clone().filter(|address| !address.is_empty());
+            let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
+            let number = port.host_port.filter(|number| *number > 0);
+            found.extend(number.map(|number| HostPort {
+                address: address.unwrap_or_else(|| EVERYWHERE.to_owned()),
+                protocol,
+                number,
+            }));
+        }
+    }
+    found
 }
 
 fn fits(pod: &Pod, node: &str, labels: &BTreeMap<String, String>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use typed::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
+use typed::api::core::v1::{Container, ContainerPort, Pod, PodSpec, ResourceRequirements};
 use typed::resource::Quantity;
 
 use crate::admission::{Room, refuses};
@@ -68,4 +68,35 @@ fn a_node_takes_what_it_has_room_for() {
         "Evicted Pod was rejected: The node had condition: [MemoryPressure]. ",
     );
     check("critical", &pod("9", &[], 2_000_001_000), &room([true; 3], 1, Some(&labels)), "");
+}
+
+#[test]
+fn a_port_of_the_node_is_given_once() {
+    let with = |address: &str, protocol: &str, number: i32| {
+        let mut pod = pod("", &[], 0);
+        let port = ContainerPort {
+            host_ip: Some(address.to_owned()),
+            protocol: Some(protocol.to_owned()),
+            host_port: Some(number),
+            ..Default::default()
+        };
+        let spec = pod.spec.as_mut().expect("a spec");
+        spec.containers[0].ports = Some(vec![port]);
+        pod
+    };
+    let here = with("", "TCP", 80);
+    let local = with("127.0.0.1", "TCP", 81);
+    let cases = [
+        (with("", "TCP", 80), true, "the same port"),
+        (with("10.0.0.1", "TCP", 80), true, "the other has it on all addresses"),
+        (with("", "TCP", 81), true, "the other has it on one address"),
+        (with("127.0.0.2", "TCP", 81), false, "the other has another address"),
+        (with("", "UDP", 80), false, "another protocol"),
+        (with("", "TCP", 0), false, "no port of the node at all"),
+    ];
+    let room = Room { name: "n", pods_max: 10, pods: vec![&here, &local], ..Room::default() };
+    for (pod, refused, why) in cases {
+        let verdict = refuses(&pod, &room).map(|verdict| verdict.reason);
+        assert_eq!(verdict, refused.then(|| "NodePorts".to_owned()), "{why}");
+    }
 }
