@@ -47,6 +47,14 @@ impl Cached {
         Cached { key, revision, stored, labels, fields, forms: Mutex::new(Vec::new()), tree: OnceLock::new() }
     }
 
+    /// An object of which nothing but its place is looked at.
+    #[cfg(test)]
+    pub(super) fn bare(key: &str, revision: Revision) -> Cached {
+        let (labels, fields) = (Box::default(), Box::default());
+        let (key, stored) = (Key::from(key), Bytes::from_static(b"stored"));
+        Cached { key, revision, stored, labels, fields, forms: Mutex::default(), tree: OnceLock::new() }
+    }
+
     /// Where it is stored.
     pub fn key(&self) -> &Key {
         &self.key

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use env::task::Fate;
+use env::time::Instant;
 use kind::Refusal;
 use store::{Batch, Change, Event, Key, Range, Revision, Span, Watch, Watcher};
 
@@ -114,6 +115,7 @@ fn apply(cache: &Cache, batch: Batch) -> Result<(), Refusal> {
             prepared.iter().rev().find(|(key, ..)| key == event.key()).map(|(_, object, _)| Arc::clone(object));
         prepared.extend(prepare(cache, event, previous)?);
     }
+    let at = Instant::now();
     let mut state = cache.state.write();
     for (key, object, deleted) in prepared {
         let old = state.objects.get(&key).cloned();
@@ -122,7 +124,7 @@ fn apply(cache: &Cache, batch: Batch) -> Result<(), Refusal> {
             (false, None) => Moved::Added,
             (false, Some(_)) => Moved::Modified,
         };
-        state.apply(Entry { object, old, moved });
+        state.apply(Entry { object, old, moved, at });
     }
     let sequence = state.end();
     cache.progress.send_modify(|progress| {

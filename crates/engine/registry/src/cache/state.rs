@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
+use env::time::Instant;
 use store::{Key, Revision};
 
 use super::Cached;
 
 /// Most changes that are remembered for watchers that come back.
 const CHANGES_MAX: usize = 16_384;
+/// Changes that are remembered however old they are, so that watchers of what rarely changes find their place.
+const CHANGES_MIN: usize = 128;
+/// How long further changes are remembered. Watchers hear of revisions every minute; upstream remembers 75 s at least.
+const CHANGES_AGE_MAX: Duration = Duration::from_secs(120);
 /// Most bytes of objects that only those changes still hold.
 const CHANGES_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -21,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) old: Option<Arc<Cached>>,
     /// What happened.
     pub(crate) moved: Moved,
+    /// When this server heard of it.
+    pub(crate) at: Instant,
 }
 
 /// What a change did.
@@ -70,14 +78,22 @@ impl State {
                 self.objects.insert(entry.object.key().clone(), Arc::clone(&entry.object))
             }
         };
+        let now = entry.at;
         self.ring_bytes += entry.object.stored().len();
         self.ring.push_back(Arc::new(entry));
-        while self.ring.len() > CHANGES_MAX || self.ring_bytes > CHANGES_BYTES_MAX {
+        while self.is_too_much(now) {
             let Some(gone) = self.ring.pop_front() else { break };
             self.ring_bytes -= gone.object.stored().len();
             self.known_since = gone.object.revision();
             self.before_ring += 1;
         }
+    }
+
+    /// Whether the oldest change is one too many.
+    fn is_too_much(&self, now: Instant) -> bool {
+        let changes = self.ring.len();
+        let old = || self.ring.front().is_some_and(|oldest| now.duration_since(oldest.at) > CHANGES_AGE_MAX);
+        changes > CHANGES_MAX || self.ring_bytes > CHANGES_BYTES_MAX || (changes > CHANGES_MIN && old())
     }
 
     /// The position behind the last change.
@@ -106,3 +122,6 @@ impl State {
         Some(self.before_ring + before as u64)
     }
 }
+
+#[cfg(test)]
+mod tests;
