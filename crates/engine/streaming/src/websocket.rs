@@ -1,8 +1,10 @@
-//! WebSocket connections: many channels in one (`channels`), or a bare byte stream ([`tunnel`]).
+//! WebSocket connections: many channels in one (`channels`), a bare byte stream ([`tunnel`]), or bytes to the client alone
+//! ([`outflow`]).
 //!
 //! The framing is tungstenite's; this module keeps its buffers small and its messages bounded, and pings while idle.
 
 pub(crate) mod channels;
+pub mod outflow;
 #[cfg(test)]
 mod tests;
 pub mod tunnel;

@@ -21,6 +21,7 @@ use rustls::pki_types::ServerName;
 use serving::Body;
 use streaming::Io;
 use streaming::passage::{self, Passed};
+use streaming::websocket::outflow;
 
 use super::Asked;
 use crate::routes::Routes;
@@ -88,6 +89,10 @@ impl Kubelets {
             Err(_elapsed) => return Err(unreachable(&place, "i/o timeout")),
         };
         let mut request = onward(asked, &place)?;
+        // A log flows one way: kubelets know it as a plain answer, and clients may want it in messages.
+        if is_upgrade && asked.target.subresource == "log" {
+            return in_messages(asked, io, request).await;
+        }
         if is_upgrade {
             return pass(asked, io, request).await;
         }
@@ -159,6 +164,33 @@ async fn pass(asked: &Asked<'_>, io: Io, mut onward: Request<()>) -> Result<Resp
         Ok(Passed::Plain(response)) => Ok(response.map(Body::passed_on)),
         Err(error) => Err(Refusal::Unavailable(format!("error trying to reach service: {error}"))),
     }
+}
+
+/// Sends the request plainly and its answer in the messages of a WebSocket.
+async fn in_messages(asked: &Asked<'_>, io: Io, request: Request<()>) -> Result<Response<Body>, Refusal> {
+    let mut client = Request::from_parts(asked.by.parts().clone(), ());
+    let granted = match streaming::upgrade::grant_websocket(&mut client, &outflow::PROTOCOLS) {
+        Ok(granted) => granted,
+        Err(refusal) => return Ok(refusal.into_response().map(Body::from)),
+    };
+    let answer = send(io, request, Body::empty()).await?;
+    if !answer.status().is_success() {
+        return Ok(answer);
+    }
+    let head = granted.response.headers().clone();
+    let mut switched = Response::new(Body::empty());
+    *switched.status_mut() = granted.response.status();
+    *switched.headers_mut() = head;
+    env::task::spawn(Fate::Local, "log in messages", async move {
+        let chunks = futures::stream::unfold(answer.into_body(), |mut body| async {
+            let chunk = body.next().await?;
+            Some((chunk, body))
+        });
+        if let Err(error) = outflow::pour(granted, chunks, &streaming::Limits::default()).await {
+            tracing::debug!(%error, "a log's connection broke");
+        }
+    });
+    Ok(switched)
 }
 
 async fn send(io: Io, request: Request<()>, body: Body) -> Result<Response<Body>, Refusal> {
