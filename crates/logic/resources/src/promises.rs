@@ -25,6 +25,7 @@ pub(crate) struct Promises {
     pub resets: &'static [(&'static str, &'static str)],
     pub selectable: &'static [&'static str],
     pub select: fn(&Value) -> Vec<(&'static str, Text)>,
+    pub stored_name: fn(&str) -> Option<&'static str>,
     pub columns: &'static [Column],
     pub cells: fn(&Value, Timestamp) -> Vec<Cell>,
     pub stored: fn(Value) -> Value,
@@ -50,6 +51,7 @@ impl Promises {
         resets: &[],
         selectable: &[],
         select: |_| Vec::new(),
+        stored_name: |_| None,
         columns: const { &[kind::NAME, kind::AGE] },
         cells: crate::print::name_and_age,
         stored: |object| object,
@@ -161,6 +163,10 @@ impl Strategy for Row {
 
     fn selectable_names(&self) -> &'static [&'static str] {
         self.promises.selectable
+    }
+
+    fn stored_name(&self, selectable: &str) -> Option<&'static str> {
+        (self.promises.stored_name)(selectable)
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -138,6 +138,11 @@ pub trait Strategy: Send + Sync {
         &[]
     }
 
+    /// What one of those fields is called in the form that is stored, where that is another name.
+    fn stored_name(&self, _selectable: &str) -> Option<&'static str> {
+        None
+    }
+
     /// The table's columns.
     fn columns(&self) -> &'static [Column] {
         const { &[NAME, AGE] }

@@ -21,9 +21,15 @@ pub(super) fn selection(call: &Call) -> Result<Selection, Refusal> {
     let query = &call.by.info().query;
     let labels = LabelSelector::parse(query.get("labelSelector").unwrap_or_default())
         .map_err(|error| Refusal::BadRequest(format!("unable to parse requirement: {error}")))?;
-    let fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or_default())
+    let mut fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or_default())
         .map_err(|error| Refusal::BadRequest(error.to_string()))?;
-    check_fields(call.registry.strategy().as_ref(), &fields)?;
+    let strategy = call.registry.strategy().as_ref();
+    check_fields(strategy, &fields)?;
+    for requirement in &mut fields.requirements {
+        if let Some(stored) = strategy.stored_name(&requirement.field) {
+            requirement.field = stored.into();
+        }
+    }
     let namespace = if call.resource().namespaced { call.target.namespace.clone() } else { String::new() };
     Ok(Selection { namespace, name: call.target.name.clone(), labels, fields })
 }

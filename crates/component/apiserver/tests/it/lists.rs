@@ -230,3 +230,26 @@ async fn long_answers_are_compressed_for_those_who_read_it() {
     assert!(small.body.starts_with(&[0x1f, 0x8b]) && small.body.len() < plain.body.len() / 10);
     assert_eq!(plain.header("content-encoding"), "");
 }
+
+#[tokio::test]
+async fn events_are_selected_by_the_names_of_both_of_their_forms() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let (new, core) = ("/apis/events.k8s.io/v1/namespaces/default/events", "/api/v1/namespaces/default/events");
+    let event = r#"{"metadata":{"name":"e"},"regarding":{"kind":"Pod","namespace":"default","name":"p"},"action":"Do",
+        "reason":"Done","type":"Normal","eventTime":"2026-01-01T00:00:00.000000Z","reportingController":"c",
+        "reportingInstance":"i"}"#;
+    admin.post(new, event).await.is(201);
+    for (list, selector, expected) in [
+        (new, "reportingController=c", vec!["e"]),
+        (new, "regarding.name=p,reason=Done", vec!["e"]),
+        (new, "regarding.name!=p", vec![]),
+        (core, "reportingComponent=c", vec!["e"]),
+        (core, "source=c", vec!["e"]),
+        (core, "involvedObject.kind=Pod", vec!["e"]),
+    ] {
+        let found = admin.get(&format!("{list}?fieldSelector={selector}")).await.is(200).names();
+        assert_eq!(found, expected, "{list} {selector}");
+    }
+    admin.get(&format!("{new}?fieldSelector=source=c")).await.is(400);
+}

@@ -52,7 +52,7 @@ pub(crate) const CORE: Promises = Promises {
     check_create: crate::check::event::create,
     check_update: crate::check::event::update,
     selectable: &SELECTABLE,
-    select: |event| select(event, &SELECTABLE),
+    select,
     columns: crate::print::event::COLUMNS,
     cells: crate::print::event::cells,
     ..Promises::DATA.created_on_update()
@@ -63,7 +63,7 @@ pub(crate) const EVENTS: Promises = Promises {
     check_create: crate::check::event::create_new_form,
     check_update: crate::check::event::update_new_form,
     selectable: &SELECTABLE_RENAMED,
-    select: |event| select(event, &SELECTABLE_RENAMED),
+    stored_name,
     stored: |event| rename(event, "v1", |(new, old)| (new, old)),
     served: |event| rename(event, "events.k8s.io/v1", |(new, old)| (old, new)),
     cells: |event, now| crate::print::event::cells(&to_core(event.clone()), now),
@@ -91,21 +91,20 @@ fn rename(
     event
 }
 
-/// What selectors see of an event, in whichever form it stands: the stored one is the core group's.
-fn select(event: &Value, names: &[&'static str]) -> Vec<(&'static str, Text)> {
-    let at = |path: &[&str]| event.at(path).is_some();
-    let either = |field: &str| {
-        let (new, old) = RENAMED.into_iter().find(|pair| pair.0 == field || pair.1 == field).unwrap_or_default();
-        if at(&[new]) { new } else { old }
-    };
+fn select(event: &Value) -> Vec<(&'static str, Text)> {
     let value = |name: &str| match name.split_once('.') {
-        Some((object, field)) => owned(event, &[either(object), field]),
-        None if name == "source" => match text(event, &[either("source"), "component"]) {
-            "" => owned(event, &[either("reportingComponent")]),
+        Some((object, field)) => owned(event, &[object, field]),
+        None if name == "source" => match text(event, &["source", "component"]) {
+            "" => owned(event, &["reportingComponent"]),
             component => component.into(),
         },
-        None if name.starts_with("reporting") => owned(event, &[either(name)]),
         None => owned(event, &[name]),
     };
-    names.iter().map(|name| (*name, value(name))).collect()
+    SELECTABLE.iter().map(|name| (*name, value(name))).collect()
+}
+
+/// `source` alone has no counterpart in the newer form.
+fn stored_name(selectable: &str) -> Option<&'static str> {
+    let stored = SELECTABLE.iter().filter(|name| **name != "source");
+    SELECTABLE_RENAMED.iter().zip(stored).find(|(new, _)| **new == selectable).map(|(_, old)| *old)
 }
