@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::upgrade::Granted;
-use crate::{Error, Limits};
+use crate::{Error, Io, Limits};
 
 const BASE64: &str = "base64.binary.k8s.io";
 
@@ -26,7 +26,17 @@ pub async fn pour<E>(
     limits: &Limits,
 ) -> Result<(), Error> {
     let base64 = granted.protocol == Some(BASE64);
-    let socket = super::over(granted.connection().await?, Role::Server, limits).await;
+    pour_over(granted.connection().await?, base64, chunks, limits).await
+}
+
+/// The same over a connection whose HTTP part is over.
+pub(super) async fn pour_over<E>(
+    io: Io,
+    base64: bool,
+    chunks: impl Stream<Item = Result<Bytes, E>>,
+    limits: &Limits,
+) -> Result<(), Error> {
+    let socket = super::over(io, Role::Server, limits).await;
     let (mut sink, mut received) = socket.split();
     let mut chunks = std::pin::pin!(chunks);
     loop {

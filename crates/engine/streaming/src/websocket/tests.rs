@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::channels::{Channels, Dialect};
+use super::outflow;
 use super::tunnel::Tunnel;
 use crate::Limits;
 use crate::loopback::within;
@@ -87,4 +88,33 @@ async fn a_client_that_says_goodbye_ends_its_channels() {
     let mut text = String::new();
     within(channels.lanes[0].read_to_string(&mut text)).await.unwrap();
     assert_eq!(text, "bye");
+}
+
+#[tokio::test]
+async fn an_outflow_carries_chunks_as_messages_and_ends_with_either_side() {
+    for (base64, expected) in [(false, Message::binary(&b"one\n"[..])), (true, Message::text("b25lCg=="))] {
+        let (left, right) = env::net::pipe(16 << 10);
+        let limits = Limits::default();
+        let chunks = futures::stream::iter([Ok::<_, ()>(bytes::Bytes::from_static(b"one\n"))]);
+        let pouring = outflow::pour_over(Box::new(left), base64, chunks, &limits);
+        let reading = async {
+            let mut socket = super::over(Box::new(right), Role::Client, &Limits::default()).await;
+            let first = socket.next().await.expect("a message").expect("it is whole");
+            let second = socket.next().await.expect("a message").expect("it is whole");
+            (first, second.is_close())
+        };
+        let (poured, (first, is_end)) = within(async { tokio::join!(pouring, reading) }).await;
+        assert!(poured.is_ok(), "{poured:?}");
+        assert_eq!((first, is_end), (expected, true), "base64 {base64}");
+    }
+    let (left, right) = env::net::pipe(16 << 10);
+    let limits = Limits::default();
+    let never = futures::stream::pending::<Result<bytes::Bytes, ()>>();
+    let pouring = outflow::pour_over(Box::new(left), false, never, &limits);
+    let leaving = async {
+        let mut socket = super::over(Box::new(right), Role::Client, &Limits::default()).await;
+        socket.close(None).await
+    };
+    let (poured, left) = within(async { tokio::join!(pouring, leaving) }).await;
+    assert!(poured.is_ok() && left.is_ok(), "{poured:?} {left:?}");
 }
