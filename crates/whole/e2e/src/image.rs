@@ -126,7 +126,7 @@ impl Archive {
             "architecture": architecture(),
             "os": "linux",
             "config": {
-                "Entrypoint": image.command, "Env": environment, "User": image.user, "WorkingDir": "/",
+                "Cmd": image.command, "Env": environment, "User": image.user, "WorkingDir": "/",
             },
             "rootfs": { "type": "layers", "diff_ids": digests },
         });

@@ -8,7 +8,7 @@
 //! - [`program`]: the program under test and `kubectl`. [`traces`]: what a host has that could leak.
 //!
 //! Deliberately not here: anything that knows a scenario, and waiting that is not told by something. Scenarios are in
-//! `tests/scenarios`.
+//! `tests/it/scenarios`.
 //!
 //! Invariants
 //! - Nothing of a fixture is in the machine's own network, mount or process namespace except the first processes that

@@ -7,7 +7,8 @@ use crate::image::{Entry, Image, Layer};
 const BUSYBOX: &str = "/bin/busybox";
 /// A shell with tools: `wget`, `nslookup`, `httpd`.
 pub const SHELL: &str = "localhost/busybox:1";
-/// Says its version and host name at `/`; `/fail` is an error after ten seconds; `/burn` uses a CPU for a while.
+/// Says its version and host name at `/`; `/fail` is an error after ten seconds; `/burn` uses a CPU for a
+/// while; `/who` says who asks.
 pub const WEB_1: &str = "localhost/web:v1";
 /// The next version of it.
 pub const WEB_2: &str = "localhost/web:v2";
@@ -16,13 +17,14 @@ pub const WEB_2: &str = "localhost/web:v2";
 ///
 /// A folder without `index.html` is answered by `cgi-bin/index.cgi`.
 const WEB: &str = r#"#!/bin/sh
-mkdir -p /tmp/www/cgi-bin /tmp/www/burn
+mkdir -p /tmp/www/cgi-bin /tmp/www/burn /tmp/www/who
 cd /tmp/www
 echo "$VERSION $(hostname)" > index.html
 echo ok > fail
 cat > cgi-bin/index.cgi <<'END'
 #!/bin/sh
 printf 'Content-Type: text/plain\r\n\r\n'
+case $REQUEST_URI in /who*) echo "$REMOTE_ADDR"; exit ;; esac
 i=0
 while [ $i -lt 100000 ]; do i=$((i + 1)); done
 echo $i

@@ -176,7 +176,11 @@ fn end(pid: i32) -> anyhow::Result<()> {
         other => other?,
     }
     let mut waiting = [PollFd::new(std::os::fd::AsFd::as_fd(&watched), PollFlags::POLLIN)];
-    let ended = poll(&mut waiting, PollTimeout::from(END_MS_MAX))?;
-    anyhow::ensure!(ended > 0, "process {pid} does not end");
-    Ok(())
+    loop {
+        match poll(&mut waiting, PollTimeout::from(END_MS_MAX)) {
+            Err(nix::Error::EINTR) => {}
+            Ok(0) => anyhow::bail!("process {pid} does not end"),
+            other => return Ok(other.map(drop)?),
+        }
+    }
 }

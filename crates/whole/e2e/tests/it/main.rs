@@ -1,4 +1,5 @@
 //! The whole, for real.
 
 mod control_plane;
+mod scenarios;
 mod workshop;
