@@ -12,7 +12,8 @@ use serving::Body;
 /// The form of refusals: whatever of JSON, YAML and protobuf the client reads; never a table.
 pub(crate) fn wanted_for_refusals(headers: &HeaderMap) -> Wanted {
     let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let wanted = negotiate::wanted(accept, false, true).unwrap_or(Wanted::JSON);
+    let pretty = is_person(headers);
+    let wanted = negotiate::wanted(accept, pretty, true).unwrap_or(Wanted { pretty, ..Wanted::JSON });
     Wanted { shape: Shape::Object, ..wanted }
 }
 
@@ -88,6 +89,11 @@ pub(crate) fn is_pretty(headers: &HeaderMap, query: &gate::Query) -> bool {
     if query.get("pretty").is_some() {
         return query.flag("pretty");
     }
+    is_person(headers)
+}
+
+/// Whether the client is one that people type.
+fn is_person(headers: &HeaderMap) -> bool {
     let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     ["curl", "Wget", "Mozilla"].iter().any(|person| agent.starts_with(person))
 }

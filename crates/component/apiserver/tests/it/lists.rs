@@ -195,6 +195,8 @@ async fn things_come_in_the_form_that_is_asked_for() {
     assert!(pretty.text().starts_with("{\n  \"kind\""), "{}", pretty.text());
     let curl = admin.with("user-agent", "curl/8").get(&path).await.is(200);
     assert_eq!(curl.body, pretty.body, "people read what curl fetches");
+    let refused = admin.with("user-agent", "curl/8").get(&format!("{PODS}/absent")).await.is(404);
+    assert!(refused.text().starts_with("{\n  \"kind\": \"Status\""), "and what it is refused: {}", refused.text());
     accepting("text/html").get(&path).await.is(406).refuses(
         406,
         "NotAcceptable",
