@@ -4,6 +4,7 @@ TRIPLE := $(shell uname -m)-unknown-linux-gnu
 # The executable runs inside pods as well, where there are no libraries.
 STATIC := RUSTFLAGS='-C target-feature=+crt-static'
 BINARY := target/release/ferrokube
+TRIAL := target/$(TRIPLE)/trial/ferrokube
 SIZE_BYTES_MAX := 41943040
 PACKAGES := $(shell grep -v '^\#' packages.txt)
 INSTALLED := $(shell dpkg-query -W -f '$${Package}:$${Status}\n' $(PACKAGES) 2>/dev/null | grep -c ':install ok installed')
@@ -14,7 +15,7 @@ export RUSTUP_HOME ?= $(shell getent passwd $(SUDO_USER) | cut -d: -f6)/.rustup
 export CARGO_HOME ?= $(shell getent passwd $(SUDO_USER) | cut -d: -f6)/.cargo
 endif
 
-.PHONY: build up down status test bench packages
+.PHONY: build up down status test trial bench packages
 
 ## Builds target/release/ferrokube: static, stripped, at most 40 MB.
 build:
@@ -37,13 +38,19 @@ down:
 status:
 	$(BINARY) status
 
-## All tests. As root, those that change the machine's network namespaces and run containers take part.
+## All tests. As root, those that change the machine's network namespaces and run containers take part, and the
+## scenarios on whole clusters.
 test: packages
 	cargo xtask fmt
 	cargo xtask tidy
 	cargo clippy --workspace --all-targets -- --deny warnings
-	@if cargo nextest --version >/dev/null 2>&1; then \
+	@if [ $$(id -u) -eq 0 ]; then $(MAKE) trial; fi
+	@export FERROKUBE_BIN=$(TRIAL); if cargo nextest --version >/dev/null 2>&1; then \
 	cargo nextest run --workspace; else cargo test --workspace; fi
+
+## The static program as scenarios run it: built quickly, on hosts made of namespaces.
+trial:
+	$(STATIC) cargo build --profile trial --target $(TRIPLE) --package ferrokube
 
 ## Fails and says so: no measurement is built yet; its place is crates/whole/bench.
 bench:

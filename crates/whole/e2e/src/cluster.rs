@@ -1,5 +1,7 @@
 //! A cluster on a host, from `up` to `down`.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,6 +18,11 @@ const UP_LIMIT: Duration = Duration::from_secs(120);
 const DOWN_LIMIT: Duration = Duration::from_secs(90);
 const SOCKET: &str = "/run/ferrokube/containerd/containerd.sock";
 const LOG: &str = "/var/lib/ferrokube/ferrokube.log";
+const POD_LOGS: &str = "/var/log/pods";
+/// In the paths of the cluster's own pods' logs.
+const OWN_PODS: &str = "/pods/kube-system_";
+/// Lines of the log that a failure shows.
+const LINES_SHOWN_MAX: usize = 40;
 const KUBECONFIG: &str = "/etc/kubernetes/admin.conf";
 
 /// A running cluster of one node.
@@ -67,25 +74,61 @@ impl Cluster {
         Ok(answer?)
     }
 
-    /// What its process has logged.
+    /// What its processes have logged: on the host, and in the pods that the cluster itself consists of.
     pub fn log(&self) -> String {
-        env::fs::read_to_string(self.host.path(LOG)).unwrap_or_default()
+        let mut text = env::fs::read_to_string(self.host.path(LOG)).unwrap_or_default();
+        let mut files = Vec::new();
+        collect(&self.host.path(POD_LOGS), &mut files);
+        for file in files.iter().filter(|file| file.to_string_lossy().contains(OWN_PODS)) {
+            let lines = env::fs::read_to_string(file).unwrap_or_default();
+            // Time, stream and a mark stand before what was said.
+            let said = lines.lines().filter_map(|line| line.splitn(4, ' ').nth(3));
+            text.extend(said.flat_map(|line| [line, "\n"]));
+        }
+        text
     }
 
     /// Takes it down, and checks what every scenario ends with: no error was logged except those that have one of
     /// `expected` in them, and nothing is left that was not there before.
-    pub async fn down(self, expected: &[&str]) -> anyhow::Result<Host> {
+    pub async fn down(&self, expected: &[&str]) -> anyhow::Result<()> {
+        let before = self.log();
         let said = self.host.sh_within(DOWN_LIMIT, "ferrokube down").await;
-        anyhow::ensure!(said.code == Some(0), "it does not go down: {said}\n{}", self.log());
-        let log = self.log();
-        let errors: Vec<&str> = log
+        anyhow::ensure!(said.code == Some(0), "it does not go down: {said}");
+        let log = before + &self.log();
+        let errors: BTreeSet<&str> = log
             .lines()
             .filter(|line| is_error(line) && !expected.iter().any(|known| line.contains(known)))
             .collect();
-        anyhow::ensure!(errors.is_empty(), "{} unexpected errors were logged:\n{}", errors.len(), errors.join("\n"));
+        anyhow::ensure!(errors.is_empty(), "unexpected errors were logged: {errors:#?}");
         let left = self.host.traces().await?.beyond(&self.before);
         anyhow::ensure!(left.is_empty(), "left behind:\n{}\n{said}", left.join("\n"));
-        Ok(self.host)
+        Ok(())
+    }
+}
+
+/// A failure is seldom told by what was expected alone.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.len().saturating_sub(LINES_SHOWN_MAX);
+        let bad = lines[..last].iter().filter(|line| is_error(line));
+        eprintln!("the log's errors, and its last lines:");
+        for line in bad.chain(&lines[last..]) {
+            eprintln!("{line}");
+        }
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in env::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => collect(&entry.path(), files),
+            _ => files.push(entry.path()),
+        }
     }
 }
 

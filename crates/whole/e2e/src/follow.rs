@@ -9,6 +9,9 @@ use env::time::Instant;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines as Reader};
 use tokio::process::ChildStdout;
 
+/// The lines before it that a failure shows.
+const SHOWN_MAX: usize = 30;
+
 /// A running command's lines; the command ends with its drop.
 #[derive(Debug)]
 pub struct Lines {
@@ -43,7 +46,8 @@ impl Lines {
                 Err(_) => break format!("not within {limit:?}"),
             }
         };
-        panic!("{what}: {why}: {}\n{}", self.command, self.seen.join("\n"));
+        let last = self.seen.len().saturating_sub(SHOWN_MAX);
+        panic!("{what}: {why}: {}\n{}", self.command, self.seen[last..].join("\n"));
     }
 
     /// Everything that was read.

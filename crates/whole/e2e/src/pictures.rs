@@ -24,7 +24,7 @@ echo ok > fail
 cat > cgi-bin/index.cgi <<'END'
 #!/bin/sh
 printf 'Content-Type: text/plain\r\n\r\n'
-case $REQUEST_URI in /who*) echo "$REMOTE_ADDR"; exit ;; esac
+case $REQUEST_URI in /who*) echo "$REMOTE_ADDR" | sed "s/[][]//g; s/^::ffff://"; exit ;; esac
 i=0
 while [ $i -lt 100000 ]; do i=$((i + 1)); done
 echo $i

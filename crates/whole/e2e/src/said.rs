@@ -31,6 +31,9 @@ impl Said {
             Ok(Err(error)) => (None, Vec::new(), format!("cannot run it: {error}").into_bytes()),
             Err(_) => (None, Vec::new(), format!("not within {limit:?}").into_bytes()),
         };
+        // The story so far is what a failure is read with; those who succeed do not show it.
+        let line = name.lines().next().unwrap_or_default();
+        eprintln!("{:>6.1} s, ended with {code:?}: {line}", took.as_secs_f64());
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Said { command: name.to_owned(), code, out: text(out), err: text(err), took }
     }

@@ -11,7 +11,14 @@ const FIRST_NUMBER: u8 = 11;
 const USAGE: &str = "host [--bare] NAME... [-- COMMAND...], or host --enter NAME [-- COMMAND...]";
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
+    open().await.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn open() -> anyhow::Result<ExitCode> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     let command = match names.iter().position(|word| word == "--") {
         Some(index) => names.split_off(index).split_off(1),

@@ -13,6 +13,21 @@ spec:
   signerName: kubernetes.io/kube-apiserver-client
   usages: [client auth]
 ";
+/// Debian's kubectl cannot write maps, so it cannot write this.
+const KUBECONFIG: &str = r"
+apiVersion: v1
+kind: Config
+clusters:
+  - name: k
+    cluster: { server: 'https://ADDRESS:6443', certificate-authority: /etc/kubernetes/pki/ca.crt }
+users:
+  - name: dev1
+    user: { client-certificate: /root/dev1.crt, client-key: /root/dev1.key }
+contexts:
+  - name: c
+    context: { cluster: k, user: dev1 }
+current-context: c
+";
 const TOKEN_REQUEST: &str =
     r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":600}}"#;
 const WHO: &str = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
@@ -44,17 +59,7 @@ async fn a_certificate_by_request(m1: &Host) -> anyhow::Result<()> {
     m1.sh("kubectl get csr dev1 -o jsonpath='{.status.certificate}' | base64 -d > dev1.crt").await.ok();
     m1.sh("openssl verify -CAfile /etc/kubernetes/pki/ca.crt dev1.crt").await.says("dev1.crt: OK");
     m1.sh("openssl x509 -in dev1.crt -noout -subject").await.has("CN = dev1");
-    let config = format!(
-        "set -e; export KUBECONFIG=dev1.conf
-         kubectl config set-cluster k --server=https://{}:6443 \
-             --certificate-authority=/etc/kubernetes/pki/ca.crt --embed-certs
-         kubectl config set-credentials dev1 --client-certificate=dev1.crt --client-key=dev1.key --embed-certs
-         kubectl config set-context c --cluster=k --user=dev1
-         kubectl config use-context c",
-        m1.address()
-    );
-    m1.sh(&config).await.ok();
-    Ok(())
+    m1.write("/root/dev1.conf", &KUBECONFIG.replace("ADDRESS", m1.address()))
 }
 
 async fn roles(m1: &Host) {
@@ -122,6 +127,7 @@ async fn strangers(m1: &Host) {
     assert!(nobody.contains(forbidden) && nobody.contains(r#""reason": "Forbidden""#), "{nobody}");
     let wrong = m1.sh(&ask("-H 'Authorization: Bearer wrong'")).await.ok();
     assert!(wrong.ends_with("\n401\n") && wrong.contains(r#""reason": "Unauthorized""#), "{wrong}");
+    assert!(wrong.starts_with("{\n  \"kind\": \"Status\""), "people read what curl fetches: {wrong}");
     // A certificate of somebody else's authority is as good as none.
     let own = "openssl req -x509 -newkey rsa:2048 -nodes -keyout evil.key -out evil.crt -subj /CN=kubernetes-admin/O=system:masters";
     m1.sh(own).await.ok();
