@@ -95,10 +95,8 @@ impl Cluster {
         let said = self.host.sh_within(DOWN_LIMIT, "ferrokube down").await;
         anyhow::ensure!(said.code == Some(0), "it does not go down: {said}");
         let log = before + &self.log();
-        let errors: BTreeSet<&str> = log
-            .lines()
-            .filter(|line| is_error(line) && !expected.iter().any(|known| line.contains(known)))
-            .collect();
+        let errors: BTreeSet<&str> =
+            log.lines().filter(|line| is_error(line) && !expected.iter().any(|known| line.contains(known))).collect();
         anyhow::ensure!(errors.is_empty(), "unexpected errors were logged: {errors:#?}");
         let left = self.host.traces().await?.beyond(&self.before);
         anyhow::ensure!(left.is_empty(), "left behind:\n{}\n{said}", left.join("\n"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use object::Value;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -17,7 +17,7 @@ pub struct Image {
     pub name: String,
     /// The lowest first.
     pub layers: Vec<Layer>,
-    /// What runs, and its arguments.
+    /// What runs when nobody says otherwise, and its arguments.
     pub command: Vec<String>,
     /// Variables.
     pub environment: Vec<(String, String)>,
@@ -104,8 +104,8 @@ pub fn archive(images: &[Image]) -> anyhow::Result<Vec<u8>> {
     for image in images {
         manifests.push(archive.image(image)?);
     }
-    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
-    archive.file("index.json", &serde_json::to_vec(&index)?)?;
+    let index = document([("mediaType", INDEX.into()), ("manifests", manifests.into())]);
+    archive.file("index.json", &index)?;
     Ok(archive.tar.into_inner()?)
 }
 
@@ -119,22 +119,20 @@ impl Archive {
     fn image(&mut self, image: &Image) -> anyhow::Result<Value> {
         let layers: Vec<Value> =
             image.layers.iter().map(|layer| self.blob(LAYER, &layer.tar)).collect::<anyhow::Result<_>>()?;
-        let digests: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
+        let digests: Vec<Value> = layers.iter().filter_map(|layer| layer.get("digest").cloned()).collect();
+        let mut config = platform();
+        config.set(&["config", "Cmd"], image.command.clone());
         let environment: Vec<String> =
             image.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let config = json!({
-            "architecture": architecture(),
-            "os": "linux",
-            "config": {
-                "Cmd": image.command, "Env": environment, "User": image.user, "WorkingDir": "/",
-            },
-            "rootfs": { "type": "layers", "diff_ids": digests },
-        });
-        let config = self.blob(CONFIG, &serde_json::to_vec(&config)?)?;
-        let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
-        let mut entry = self.blob(MANIFEST, &serde_json::to_vec(&manifest)?)?;
-        entry["platform"] = json!({ "architecture": architecture(), "os": "linux" });
-        entry["annotations"] = json!({ "io.containerd.image.name": image.name });
+        config.set(&["config", "Env"], environment);
+        config.set(&["config", "User"], image.user.as_str());
+        config.set(&["rootfs", "type"], "layers");
+        config.set(&["rootfs", "diff_ids"], digests);
+        let config = self.blob(CONFIG, &text(&config))?;
+        let manifest = document([("mediaType", MANIFEST.into()), ("config", config), ("layers", layers.into())]);
+        let mut entry = self.blob(MANIFEST, &manifest)?;
+        entry.set(&["platform"], platform());
+        entry.set(&["annotations", "io.containerd.image.name"], image.name.as_str());
         Ok(entry)
     }
 
@@ -144,12 +142,34 @@ impl Archive {
             self.file(&format!("blobs/sha256/{hex}"), bytes)?;
             self.known.push(hex.clone());
         }
-        Ok(json!({ "mediaType": kind, "digest": format!("sha256:{hex}"), "size": bytes.len() }))
+        let size = i64::try_from(bytes.len())?;
+        Ok(Value::from_pairs([
+            ("mediaType", kind.into()),
+            ("digest", Value::from(format!("sha256:{hex}"))),
+            ("size", size.into()),
+        ]))
     }
 
     fn file(&mut self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
         append(&mut self.tar, tar::EntryType::Regular, (path, 0o644), bytes)
     }
+}
+
+/// A document of the specification: all have its version.
+fn document<const N: usize>(fields: [(&str, Value); N]) -> Vec<u8> {
+    let mut document = Value::from_pairs(fields);
+    document.set(&["schemaVersion"], 2);
+    text(&document)
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    let mut text = Vec::new();
+    codec::json::write(value, &mut text);
+    text
+}
+
+fn platform() -> Value {
+    Value::from_pairs([("architecture", architecture()), ("os", "linux")])
 }
 
 /// The machine's kind in Go's words, which images use.

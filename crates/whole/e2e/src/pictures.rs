@@ -41,8 +41,7 @@ wait $server
 pub async fn all() -> anyhow::Result<Vec<Image>> {
     let list = env::process::command(BUSYBOX).arg("--list").output().await?;
     let list = String::from_utf8(list.stdout)?;
-    let links: Vec<String> =
-        list.lines().filter(|name| *name != "busybox").map(|name| format!("bin/{name}")).collect();
+    let links: Vec<String> = list.lines().filter(|name| *name != "busybox").map(|name| format!("bin/{name}")).collect();
     let mut entries = vec![
         Entry::Folder("bin"),
         Entry::Folder("etc"),

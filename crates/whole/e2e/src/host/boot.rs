@@ -69,12 +69,12 @@ pub(super) async fn start(folder: &Path, cgroup: &str, name: &str, number: u8) -
 async fn lay_out(folder: &Path, name: &str, number: u8) -> anyhow::Result<()> {
     let upper = folder.join("upper");
     for made in ["upper", "work", "root"] {
-        env::fs::create_dir_all(&folder.join(made))?;
+        env::fs::create_dir_all(folder.join(made))?;
     }
     env::fs::write_atomic(&folder.join(SCRIPT), BOOT.as_bytes(), env::fs::PUBLIC)?;
     for own in OWN_FOLDERS {
-        env::fs::create_dir_all(&folder.join("disk").join(own))?;
-        env::fs::create_dir_all(&upper.join(own))?;
+        env::fs::create_dir_all(folder.join("disk").join(own))?;
+        env::fs::create_dir_all(upper.join(own))?;
     }
     for open in ["disk/tmp", "disk/var/tmp"] {
         env::fs::set_mode(&folder.join(open), 0o1777)?;
@@ -86,7 +86,7 @@ async fn lay_out(folder: &Path, name: &str, number: u8) -> anyhow::Result<()> {
         ("etc/machine-id", format!("{}\n", env::rand::uuid().replace('-', ""))),
     ];
     for (path, text) in files {
-        env::fs::create_dir_all(&upper.join("etc"))?;
+        env::fs::create_dir_all(upper.join("etc"))?;
         env::fs::write_atomic(&upper.join(path), text.as_bytes(), env::fs::PUBLIC)?;
     }
     let programs = upper.join("usr/local/bin");

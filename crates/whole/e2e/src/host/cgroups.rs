@@ -87,7 +87,7 @@ pub(super) fn create(hierarchies: &[Hierarchy], name: &str) -> anyhow::Result<()
         }
         if hierarchy.is_v2 {
             delegate(&above)?;
-            env::fs::create_dir_all(&own.join(LEAF))?;
+            env::fs::create_dir_all(own.join(LEAF))?;
         }
     }
     Ok(())

@@ -62,8 +62,7 @@ pub struct Host {
 impl Host {
     pub(crate) async fn start(fixture: Arc<Inner>, name: &str, number: u8) -> anyhow::Result<Host> {
         let (holder, pid) = boot::start(&fixture.folder.join(name), &fixture.cgroup(name), name, number).await?;
-        let host =
-            Host { name: name.to_owned(), address: switch::address(number), pid, _holder: holder, fixture };
+        let host = Host { name: name.to_owned(), address: switch::address(number), pid, _holder: holder, fixture };
         host.fixture.switch.attach(name, pid, number).await?;
         Ok(host)
     }

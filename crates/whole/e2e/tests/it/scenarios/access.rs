@@ -81,7 +81,8 @@ async fn roles(m1: &Host) {
     let refused = m1.sh("kubectl --kubeconfig dev1.conf get secrets").await.fails(1);
     assert_eq!(refused.trim(), forbidden("secrets", "list"));
     let refused = m1.sh("kubectl --kubeconfig dev1.conf get nodes").await.fails(1);
-    let cluster_wide = "nodes is forbidden: User \"dev1\" cannot list resource \"nodes\" in API group \"\" at the cluster scope";
+    let cluster_wide =
+        "nodes is forbidden: User \"dev1\" cannot list resource \"nodes\" in API group \"\" at the cluster scope";
     assert!(refused.contains(cluster_wide), "{refused}");
     // Who may list pods may not speak for others.
     let refused = m1.sh("kubectl --kubeconfig dev1.conf --as kubernetes-admin get secrets").await.fails(1);
@@ -92,8 +93,9 @@ async fn tokens(m1: &Host) -> anyhow::Result<()> {
     m1.sh("kubectl create sa ci").await.says("serviceaccount/ci created");
     m1.write("/root/token.json", TOKEN_REQUEST)?;
     let raw = "kubectl create --raw /api/v1/namespaces/default/serviceaccounts/ci/token -f token.json";
-    let answer: serde_json::Value = m1.sh(raw).await.ok().parse()?;
-    let token = answer["status"]["token"].as_str().unwrap_or_default();
+    let answer = m1.sh(raw).await.ok();
+    let tree = codec::json::parse(answer.as_bytes())?;
+    let token = tree.str_at(&["status", "token"]).unwrap_or_default();
     assert_eq!(token.split('.').count(), 3, "{answer}");
     m1.write("/root/token", token)?;
     if m1.sh("kubectl create token --help").await.out.contains("--duration") {
@@ -108,12 +110,11 @@ async fn tokens(m1: &Host) -> anyhow::Result<()> {
     let forbidden = r#"pods is forbidden: User \"system:serviceaccount:default:ci\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\""#;
     assert!(refused.contains(forbidden), "{refused}");
     m1.sh("kubectl create rolebinding ci --role=r --serviceaccount=default:ci").await.ok();
-    let listed: serde_json::Value = m1.sh(&pods).await.ok().parse()?;
-    assert_eq!((&listed["kind"], &listed["items"][0]["metadata"]["name"]), (&"PodList".into(), &"one".into()));
+    let listed = m1.sh(&pods).await.ok();
+    assert!(listed.contains(r#""kind": "PodList""#) && listed.contains(r#""name": "one""#), "{listed}");
     // The token ends with its account.
     m1.sh("kubectl delete sa ci").await.ok();
-    let refused: serde_json::Value = m1.sh(&pods).await.ok().parse()?;
-    assert_eq!(refused["code"], 401, "{refused}");
+    m1.sh(&pods).await.has(r#""code": 401"#);
     Ok(())
 }
 
@@ -138,9 +139,8 @@ async fn strangers(m1: &Host) {
 async fn who_am_i(m1: &Host) -> anyhow::Result<()> {
     m1.write("/root/who.json", WHO)?;
     let raw = "kubectl create --raw /apis/authentication.k8s.io/v1/selfsubjectreviews -f who.json";
-    let answer: serde_json::Value = m1.sh(raw).await.ok().parse()?;
-    assert_eq!(answer["status"]["userInfo"]["username"], "kubernetes-admin", "{answer}");
-    if m1.sh("kubectl auth whoami --help").await.code == Some(0) {
+    m1.sh(raw).await.has(r#""username":"kubernetes-admin""#);
+    if m1.sh("kubectl auth whoami --help").await.out.contains("auth whoami") {
         let table = m1.sh("kubectl auth whoami").await.has("kubernetes-admin");
         assert!(table.contains("ATTRIBUTE") && table.contains("system:authenticated"), "{table}");
     }

@@ -58,7 +58,9 @@ async fn updates_without_a_failed_request() -> anyhow::Result<()> {
     assert_eq!(revisions, ["deployment.apps/web", "REVISION", "1", "2", "3"], "{history}");
     m1.sh("kubectl rollout undo deploy/web").await.has("deployment.apps/web rolled back");
     m1.sh("kubectl rollout status deploy/web --timeout=60s").await.has(DONE);
-    m1.sh("kubectl get deploy web -o jsonpath='{.spec.template.spec.containers[0].image}'").await.says("localhost/web:v2");
+    m1.sh("kubectl get deploy web -o jsonpath='{.spec.template.spec.containers[0].image}'")
+        .await
+        .says("localhost/web:v2");
     m1.sh("kubectl exec load -- wget -qO- http://web/").await.has("v2 web-");
 
     let answers = m1.sh("kubectl logs load").await.ok();

@@ -57,7 +57,8 @@ async fn services_are_found_and_shared() -> anyhow::Result<()> {
     let is_alone = |line: &str| line.split(' ').filter(|word| *word == "true").count() == 1;
     ready.until("one endpoint", seconds(2), is_alone).await;
     println!("the EndpointSlice was right after {:?}", scaled.elapsed());
-    let asks = "kubectl exec asks -- sh -c 'for i in $(seq 100); do timeout 2 wget -qO- http://host/ || echo FAIL; done'";
+    let asks =
+        "kubectl exec asks -- sh -c 'for i in $(seq 100); do timeout 2 wget -qO- http://host/ || echo FAIL; done'";
     let answers = m1.sh(asks).await.ok();
     assert!(answers.lines().count() == 100 && !answers.contains("FAIL"), "{answers}");
     cluster.down(&[]).await?;
