@@ -54,17 +54,24 @@ impl Allocator {
         self.mark(node, false);
     }
 
-    fn mark(&mut self, node: &Node, taken: bool) {
-        for range in ranges_of(node) {
-            let place = self.pools.iter_mut().find_map(|pool| pool.index(&range).map(|index| (pool, index)));
-            if let Some((pool, index)) = place {
-                pool.taken[index] = taken;
+    /// Takes back the ranges of a planned node that was not written. Nobody has used them, so they are the next again.
+    pub fn retract(&mut self, node: &Node) {
+        self.mark(node, false);
+        for (pool, index) in places(&mut self.pools, node) {
+            if pool.next == (index + 1) % pool.taken.len() {
+                pool.next = index;
             }
         }
     }
 
+    fn mark(&mut self, node: &Node, taken: bool) {
+        for (pool, index) in places(&mut self.pools, node) {
+            pool.taken[index] = taken;
+        }
+    }
+
     /// Gives a node without ranges one of each pool. The ranges count as taken from now on; if the write is refused, the caller
-    /// gives them back with [`Allocator::forget`] of the planned node.
+    /// gives them back with [`Allocator::retract`] of the planned node.
     pub fn plan(&mut self, node: &Node) -> Plan {
         let mut plan = Plan::default();
         if !ranges_of(node).is_empty() || meta::is_deleting(&node.metadata) {
@@ -84,6 +91,15 @@ impl Allocator {
         plan.then_do(Action::update(placed));
         plan
     }
+}
+
+/// The pools that a node's ranges are of, and which of theirs they are.
+fn places<'a>(pools: &'a mut [Pool], node: &Node) -> impl Iterator<Item = (&'a mut Pool, usize)> {
+    let ranges = ranges_of(node);
+    pools.iter_mut().filter_map(move |pool| {
+        let index = ranges.iter().find_map(|range| pool.index(range))?;
+        Some((pool, index))
+    })
 }
 
 fn ranges_of(node: &Node) -> Vec<String> {

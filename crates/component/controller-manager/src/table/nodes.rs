@@ -38,7 +38,7 @@ pub(super) fn ranges(site: &Site<'_>, allocator: Allocator) -> Controller {
         }
         // Planned again: the write before was refused, or this is a new node of an old name.
         if let Some(promised) = ranges.promised.remove(key) {
-            ranges.allocator.forget(&promised);
+            ranges.allocator.retract(&promised);
         }
         let Some(node) = nodes.get("", &key.name) else { return Plan::nothing() };
         ranges.allocator.observe(&node);

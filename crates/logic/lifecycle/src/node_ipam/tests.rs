@@ -42,6 +42,21 @@ fn the_nodes_are_the_record() {
 }
 
 #[test]
+fn what_was_not_written_is_the_next_again_and_what_was_given_back_rests() {
+    let mut allocator = Allocator::new(&[("10.244.0.0/16", 24)]).unwrap();
+    let mut house = Playhouse::at(at(0));
+    house.add_yaml("{apiVersion: v1, kind: Node, metadata: {name: n1}}");
+    let plan = allocator.plan(&house.expect::<Node>("", "n1"));
+    let Some(Action::Update { object: plan::Object::Node(planned), .. }) = plan.actions().next() else {
+        panic!("{plan:?}")
+    };
+    allocator.retract(planned);
+    assert_eq!(give(&mut allocator, &mut house, "n1").1, ["10.244.0.0/24"]);
+    allocator.forget(&house.expect::<Node>("", "n1"));
+    assert_eq!(give(&mut allocator, &mut house, "n2").1, ["10.244.1.0/24"]);
+}
+
+#[test]
 fn impossible_cuts_are_refused() {
     for (range, prefix) in [("10.0.0.0/24", 16), ("10.0.0.0/8", 25), ("nonsense", 24), ("10.0.0.0/33", 33)] {
         assert!(Allocator::new(&[(range, prefix)]).is_err(), "{range} /{prefix}");
