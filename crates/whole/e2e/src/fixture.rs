@@ -14,10 +14,13 @@ use crate::host::{Host, cgroups};
 use crate::program;
 use crate::switch::Switch;
 
+const PREFIX_OF_ADDRESSES: &str = "10.77.0";
 const FOLDER: &str = "/var/tmp/ferrokube-hosts";
 /// Where the former is itself on an overlay, whose upper folder cannot be on another one.
 const FOLDER_IN_MEMORY: &str = "/dev/shm/ferrokube-hosts";
 const LOCK: &str = "lock";
+/// Of the names of folders that are fixtures'; others are nobody's to remove.
+const PREFIX: &str = "fixture-";
 
 /// Hosts on a switch. Hosts keep it alive.
 #[derive(Debug, Clone)]
@@ -33,19 +36,26 @@ pub(crate) struct Inner {
 }
 
 impl Fixture {
-    /// A switch without hosts; `None`, with a printed line, for users who may not make namespaces. Root always may.
+    /// A switch for the addresses 10.77.0.0/24, without hosts; `None`, with a printed line, for users who may not make
+    /// namespaces. Root always may.
     pub async fn open() -> anyhow::Result<Option<Fixture>> {
+        Fixture::on(PREFIX_OF_ADDRESSES).await
+    }
+
+    /// The same for the addresses `prefix`.0/24.
+    pub async fn on(prefix: &str) -> anyhow::Result<Option<Fixture>> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("skipped: hosts are made of namespaces, mounts and cgroups, and that needs root");
             return Ok(None);
         }
         let base = base()?;
         let (folder, lock) = env::task::blocking(move || claim(&base)).await?;
-        let switch = Switch::start().await?;
+        let switch = Switch::start(prefix).await?;
         Ok(Some(Fixture { inner: Arc::new(Inner { switch, folder, _lock: lock }) }))
     }
 
-    /// Starts a host with the address 10.77.0.`number`.
+    /// Starts a host with the address of that number. One that was dropped has its disk again, as a machine that is
+    /// switched off and on.
     pub async fn host(&self, name: &str, number: u8) -> anyhow::Result<Host> {
         Host::start(self.inner.clone(), name, number).await.with_context(|| format!("host {name} does not start"))
     }
@@ -93,14 +103,14 @@ fn claim(base: &Path) -> anyhow::Result<(PathBuf, Flock<File>)> {
     let all = Flock::lock(open(&base.join(LOCK))?, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
     for entry in env::fs::read_dir(base)?.flatten() {
         let lock = entry.path().join(LOCK);
-        if !entry.path().is_dir() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
         }
         if !lock.exists() || Flock::lock(open(&lock)?, FlockArg::LockExclusiveNonblock).is_ok() {
             remove(&entry.path())?;
         }
     }
-    let folder = base.join(format!("fixture-{}", env::rand::suffix(5)));
+    let folder = base.join(format!("{PREFIX}{}", env::rand::suffix(5)));
     env::fs::create_dir_all(&folder)?;
     let own = Flock::lock(open(&folder.join(LOCK))?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
     drop(all);

@@ -10,18 +10,20 @@ use env::process::{Child, Command};
 use tokio::io::AsyncWriteExt as _;
 
 const BRIDGE: &str = "br0";
-const PREFIX: &str = "10.77.0";
-/// The switch's own address.
-pub const GATEWAY: &str = "10.77.0.1";
+/// The switch's own address is the first.
+const OWN_NUMBER: u8 = 1;
 
 /// A running switch; ends with its drop, or with this process.
 #[derive(Debug)]
 pub struct Switch {
     holder: Child,
+    /// The first three bytes of its addresses.
+    prefix: String,
 }
 
 impl Switch {
-    pub(crate) async fn start() -> anyhow::Result<Switch> {
+    /// A switch for the addresses `prefix`.0/24.
+    pub(crate) async fn start(prefix: &str) -> anyhow::Result<Switch> {
         // It ends when its input does, and that does when this process ends, however it ends.
         let mut holder = env::process::command("unshare");
         holder.args(["--net", "sh", "-c", "echo ready; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -32,13 +34,24 @@ impl Switch {
         if line.trim() != "ready" {
             bail!("a network namespace cannot be made, although this is root");
         }
-        let switch = Switch { holder };
+        let switch = Switch { holder, prefix: prefix.to_owned() };
+        let gateway = switch.gateway();
         let commands = format!(
-            "link set lo up\nlink add {BRIDGE} type bridge forward_delay 0\naddress add {GATEWAY}/24 dev {BRIDGE}\n\
+            "link set lo up\nlink add {BRIDGE} type bridge forward_delay 0\naddress add {gateway}/24 dev {BRIDGE}\n\
              link set {BRIDGE} up\n"
         );
         configure(switch.pid()?, &commands).await?;
         Ok(switch)
+    }
+
+    /// The address of the host with this number.
+    pub(crate) fn address(&self, number: u8) -> String {
+        format!("{}.{number}", self.prefix)
+    }
+
+    /// The switch's own address.
+    pub(crate) fn gateway(&self) -> String {
+        self.address(OWN_NUMBER)
     }
 
     fn pid(&self) -> anyhow::Result<i32> {
@@ -53,8 +66,9 @@ impl Switch {
         );
         configure(self.pid()?, &port).await?;
         let interface = format!(
-            "link set lo up\naddress add {}/24 dev eth0\nlink set eth0 up\nroute add default via {GATEWAY}\n",
-            address(number)
+            "link set lo up\naddress add {}/24 dev eth0\nlink set eth0 up\nroute add default via {}\n",
+            self.address(number),
+            self.gateway()
         );
         configure(pid, &interface).await
     }
@@ -64,11 +78,6 @@ impl Switch {
         let state = if is_in { "up" } else { "down" };
         configure(self.pid()?, &format!("link set {name} {state}\n")).await
     }
-}
-
-/// The address of the host with this number.
-pub fn address(number: u8) -> String {
-    format!("{PREFIX}.{number}")
 }
 
 /// A command in the network of process `pid`, and otherwise here.

@@ -10,7 +10,6 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::cgroups;
 use crate::program;
-use crate::switch::{self, GATEWAY};
 
 const BOOT: &str = include_str!("boot.sh");
 const SCRIPT: &str = "boot.sh";
@@ -33,9 +32,25 @@ const OWN_FOLDERS: [&str; 13] = [
     "var/tmp",
 ];
 
-/// Starts a host in `folder`; the answer is the process that holds it and its first process.
-pub(super) async fn start(folder: &Path, cgroup: &str, name: &str, number: u8) -> anyhow::Result<(Child, i32)> {
-    lay_out(folder, name, number).await?;
+/// Which machine it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan<'a> {
+    /// Its folder on this machine, which may be that of an earlier run.
+    pub(super) folder: &'a Path,
+    /// Its cgroup.
+    pub(super) cgroup: &'a str,
+    /// Its name.
+    pub(super) name: &'a str,
+    /// Its address.
+    pub(super) address: &'a str,
+    /// Whom it asks for everything else.
+    pub(super) gateway: &'a str,
+}
+
+/// Starts a host; the answer is the process that holds it and its first process.
+pub(super) async fn start(plan: &Plan<'_>) -> anyhow::Result<(Child, i32)> {
+    lay_out(plan).await?;
+    let Plan { folder, cgroup, name, .. } = *plan;
     let hierarchies = cgroups::hierarchies()?;
     cgroups::create(&hierarchies, cgroup)?;
     let table: Vec<String> = hierarchies.iter().map(cgroups::Hierarchy::row).collect();
@@ -65,8 +80,9 @@ pub(super) async fn start(folder: &Path, cgroup: &str, name: &str, number: u8) -
     Ok((holder, pid))
 }
 
-/// Makes the folders and the files that say which machine it is.
-async fn lay_out(folder: &Path, name: &str, number: u8) -> anyhow::Result<()> {
+/// Makes the folders and the files that say which machine it is; those of an earlier run stay.
+async fn lay_out(plan: &Plan<'_>) -> anyhow::Result<()> {
+    let Plan { folder, name, address, gateway, .. } = *plan;
     let upper = folder.join("upper");
     for made in ["upper", "work", "root"] {
         env::fs::create_dir_all(folder.join(made))?;
@@ -81,18 +97,17 @@ async fn lay_out(folder: &Path, name: &str, number: u8) -> anyhow::Result<()> {
     }
     let files = [
         ("etc/hostname", format!("{name}\n")),
-        ("etc/hosts", format!("127.0.0.1 localhost\n::1 localhost\n{} {name}\n", switch::address(number))),
-        ("etc/resolv.conf", format!("nameserver {GATEWAY}\n")),
+        ("etc/hosts", format!("127.0.0.1 localhost\n::1 localhost\n{address} {name}\n")),
+        ("etc/resolv.conf", format!("nameserver {gateway}\n")),
         ("etc/machine-id", format!("{}\n", env::rand::uuid().replace('-', ""))),
     ];
-    for (path, text) in files {
-        env::fs::create_dir_all(upper.join("etc"))?;
+    for (path, text) in files.into_iter().filter(|(path, _)| !upper.join(path).exists()) {
         env::fs::write_atomic(&upper.join(path), text.as_bytes(), env::fs::PUBLIC)?;
     }
     let programs = upper.join("usr/local/bin");
     env::fs::create_dir_all(&programs)?;
-    let found = [("ferrokube", Some(program::ferrokube().await?)), ("kubectl", program::kubectl()?)];
-    for (name, path) in found {
+    let programs_here = [("ferrokube", Some(program::ferrokube().await?)), ("kubectl", program::kubectl()?)];
+    for (name, path) in programs_here {
         let Some(path) = path else { continue };
         let target = programs.join(name);
         env::fs::copy(&path, &target).with_context(|| format!("cannot copy {}", path.display()))?;

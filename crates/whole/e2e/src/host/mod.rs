@@ -21,7 +21,6 @@ use nix::unistd::Pid;
 use crate::fixture::Inner;
 use crate::follow::Lines;
 use crate::said::Said;
-use crate::switch;
 use crate::traces::Traces;
 
 /// The time of a command that nobody gave another limit.
@@ -61,8 +60,16 @@ pub struct Host {
 
 impl Host {
     pub(crate) async fn start(fixture: Arc<Inner>, name: &str, number: u8) -> anyhow::Result<Host> {
-        let (holder, pid) = boot::start(&fixture.folder.join(name), &fixture.cgroup(name), name, number).await?;
-        let host = Host { name: name.to_owned(), address: switch::address(number), pid, _holder: holder, fixture };
+        let (address, gateway) = (fixture.switch.address(number), fixture.switch.gateway());
+        let plan = boot::Plan {
+            folder: &fixture.folder.join(name),
+            cgroup: &fixture.cgroup(name),
+            name,
+            address: &address,
+            gateway: &gateway,
+        };
+        let (holder, pid) = boot::start(&plan).await?;
+        let host = Host { name: name.to_owned(), address, pid, _holder: holder, fixture };
         host.fixture.switch.attach(name, pid, number).await?;
         Ok(host)
     }

@@ -1,5 +1,6 @@
 //! The whole, for real.
 
 mod control_plane;
+mod hosts;
 mod scenarios;
 mod workshop;

@@ -4,6 +4,7 @@
 //! is left behind.
 
 mod access;
+mod first_pod;
 mod node_port;
 mod rolling_update;
 mod self_healing;
