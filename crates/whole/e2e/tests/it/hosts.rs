@@ -54,7 +54,7 @@ async fn what_a_host_leaves_behind_is_seen() -> anyhow::Result<()> {
         mkdir /run/left && mount -t tmpfs tmpfs /run/left
         touch /run/socket
         nft add table ip left
-        mkdir /sys/fs/cgroup/*/left 2>/dev/null || mkdir /sys/fs/cgroup/left
+        for procs in /sys/fs/cgroup/*/cgroup.procs; do mkdir ${procs%/*}/left; done
         busybox httpd -p 81 -h /tmp";
     m1.sh(leavings).await.ok();
     let left = m1.traces().await?.beyond(&before);
