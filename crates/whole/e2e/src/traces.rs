@@ -9,6 +9,9 @@ use anyhow::Context as _;
 use crate::host::cgroups;
 use crate::switch::in_network_of;
 
+/// The number of a host's first process, as the host counts.
+const FIRST: i32 = 1;
+
 /// What is there, by sort.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traces {
@@ -66,18 +69,49 @@ fn mounts_of(pid: i32) -> anyhow::Result<Vec<String>> {
     Ok(text.lines().filter_map(|line| Some(line.split(' ').nth(4)?.to_owned())).collect())
 }
 
-/// Names of programs; the dead that nobody buried too.
+/// A process of a host, by the host's own count.
+struct Process {
+    name: String,
+    is_dead: bool,
+    parent: i32,
+}
+
+impl Process {
+    /// Reads a `/proc/PID/stat` (proc(5)): the name may have spaces and parentheses of its own.
+    fn read(stat: &str) -> Option<Process> {
+        let (name, rest) = (stat.split_once('(')?.1.rsplit_once(')')?.0, stat.rsplit_once(") ")?.1);
+        let mut rest = rest.split(' ');
+        let is_dead = rest.next()? == "Z";
+        Some(Process { name: name.to_owned(), is_dead, parent: rest.next()?.parse().ok()? })
+    }
+}
+
+/// Names of programs; the dead that nobody buried too. Who came in from outside, with all below, is the test's own.
 fn processes(proc: &Path) -> Vec<String> {
     let entries = env::fs::read_dir(proc).into_iter().flatten().flatten();
-    let numbered = entries.filter(|entry| entry.file_name().to_string_lossy().parse::<i32>().is_ok());
-    let names = numbered.filter_map(|entry| {
-        let stat = env::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = (stat.split_once('(')?.1, stat.rsplit_once(") ")?.1);
-        let is_dead = rest.starts_with('Z');
-        let name = name.rsplit_once(')')?.0;
-        Some(if is_dead { format!("{name} (dead, not buried)") } else { name.to_owned() })
-    });
-    names.collect()
+    let all: BTreeMap<i32, Process> = entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = env::fs::read_to_string(entry.path().join("stat")).ok()?;
+            Some((pid, Process::read(&stat)?))
+        })
+        .collect();
+    // The parent of who came from outside has no number here.
+    let is_hosts = |mut pid: i32| loop {
+        match all.get(&pid).map(|process| process.parent) {
+            Some(0) => break pid == FIRST,
+            Some(parent) => pid = parent,
+            // It ended while we looked, and its children are the first process's.
+            None => break true,
+        }
+    };
+    let hosts = all.iter().filter(|(pid, _)| is_hosts(**pid)).map(|(_, process)| process);
+    hosts
+        .map(|process| match process.is_dead {
+            true => format!("{} (dead, not buried)", process.name),
+            false => process.name.clone(),
+        })
+        .collect()
 }
 
 /// All that is not a folder.
