@@ -38,6 +38,20 @@ pub async fn connect_tcp(address: impl tokio::net::ToSocketAddrs) -> io::Result<
     Ok(Stream::Tcp(stream))
 }
 
+/// Why a connection by TCP did not come about, in the words that Kubernetes' users and their tools know (Go's
+/// `net.OpError`): `dial tcp 10.0.0.1:80: connect: connection refused`.
+pub fn dial_words(address: impl std::fmt::Display, error: &io::Error) -> String {
+    let problem = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connect: connection reset by peer".to_owned(),
+        io::ErrorKind::HostUnreachable => "connect: no route to host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "connect: network is unreachable".to_owned(),
+        io::ErrorKind::TimedOut => "i/o timeout".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("dial tcp {address}: {problem}")
+}
+
 /// A TCP socket that is not connected yet.
 ///
 /// It belongs to the network namespace of the thread that made it, whichever thread connects it.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use client::Client;
+use anyhow::{Context, bail};
+use client::{Client, Patch};
 use informer::{Informers, Scope};
+use object::Value;
 use typed::api::core::v1::Node;
 
 /// A node that is not ready after this long needs somebody to look.
@@ -25,6 +26,14 @@ pub(crate) async fn node(client: Client, name: &str) -> anyhow::Result<String> {
         Ok(()) => Ok(format!("{name} is Ready")),
         Err(_) => bail!("{name} is not Ready: {}", known().err().unwrap_or_default()),
     }
+}
+
+/// Says of the node that the control plane is on it, as kubeadm does; kubelets may not say so of themselves
+/// (NodeRestriction). Without kubeadm's taint: on one node everything runs.
+pub(crate) async fn mark_as_control_plane(client: &Client, name: &str) -> anyhow::Result<()> {
+    let mut patch = Value::map();
+    patch.set(&["metadata", "labels", "node-role.kubernetes.io/control-plane"], "");
+    client.patch::<Node>("", name, "", &Patch::Merge(patch)).await.map(drop).context("cannot label the node")
 }
 
 /// Whether the node says that it is ready; otherwise its reason.

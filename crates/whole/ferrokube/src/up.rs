@@ -53,7 +53,15 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<ExitCode> {
     let tasks = start_all(&context, &chosen).await?;
     if chosen.iter().any(|row| row.name == "kubelet" && row.start.is_some()) {
         let client = crate::access::administrator(&place.kubeconfig)?;
-        step("node", async { Ok(((), crate::readiness::node(client, &plan.wanted.node_name).await?)) }).await?;
+        let leads = chosen.iter().any(|row| row.name == "apiserver" && row.start.is_some());
+        step("node", async {
+            let ready = crate::readiness::node(client.clone(), &plan.wanted.node_name).await?;
+            if leads {
+                crate::readiness::mark_as_control_plane(&client, &plan.wanted.node_name).await?;
+            }
+            Ok(((), ready))
+        })
+        .await?;
     }
     let missing: Vec<&str> = chosen.iter().filter(|row| row.start.is_none()).map(|row| row.name).collect();
     if missing.is_empty() {

@@ -85,8 +85,8 @@ impl Kubelets {
         let io = env::time::timeout(DIAL_MAX, self.dial(&place)).await;
         let io = match io {
             Ok(Ok(io)) => io,
-            Ok(Err(error)) => return Err(unreachable(&place, &words(&error))),
-            Err(_elapsed) => return Err(unreachable(&place, "i/o timeout")),
+            Ok(Err(error)) => return Err(unreachable(&place, &error)),
+            Err(_elapsed) => return Err(unreachable(&place, &std::io::ErrorKind::TimedOut.into())),
         };
         let mut request = onward(asked, &place)?;
         // A log flows one way: kubelets know it as a plain answer, and clients may want it in messages.
@@ -114,17 +114,6 @@ impl Kubelets {
         let name = ServerName::try_from(place.server_name.clone()).map_err(std::io::Error::other)?;
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
         Ok(Box::new(connector.connect(name, stream).await?))
-    }
-}
-
-/// What a connection's failure is called.
-fn words(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
-        std::io::ErrorKind::HostUnreachable => "connect: no route to host".to_owned(),
-        std::io::ErrorKind::NetworkUnreachable => "connect: network is unreachable".to_owned(),
-        std::io::ErrorKind::TimedOut => "i/o timeout".to_owned(),
-        _ => error.to_string(),
     }
 }
 
@@ -209,8 +198,9 @@ async fn send(io: Io, request: Request<()>, body: Body) -> Result<Response<Body>
     Ok(response)
 }
 
-fn unreachable(place: &Place, problem: &str) -> Refusal {
-    Refusal::Unavailable(format!("error trying to reach service: dial tcp {}:{}: {problem}", place.host, place.port))
+fn unreachable(place: &Place, error: &std::io::Error) -> Refusal {
+    let words = env::net::dial_words(format_args!("{}:{}", place.host, place.port), error);
+    Refusal::Unavailable(format!("error trying to reach service: {words}"))
 }
 
 fn internal(error: impl std::fmt::Display) -> Refusal {

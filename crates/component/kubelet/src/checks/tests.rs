@@ -19,8 +19,21 @@ use super::{Outcome, Subject, health_request, probe};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// What a server needs that nobody has reason to believe.
+fn unknown_server() -> tokio_rustls::TlsAcceptor {
+    let now = env::time::now();
+    let day = jiff::SignedDuration::from_hours(24);
+    let key = || pki::PrivateKey::generate(pki::Algorithm::default()).expect("a key");
+    let authority = pki::Authority::create("nobody", key(), now, day).expect("an authority");
+    let (leaf, key) = (pki::Leaf::new(pki::Subject::new("somewhere", &[]), &[pki::Usage::Server], now, day), key());
+    let certificate = authority.issue(&leaf, &key.public()).expect("a certificate");
+    let pair = pki::files::Pair::new(vec![certificate], key).expect("they fit");
+    let certificates = pki::tls::ServingCertificates::new(&[pair]).expect("certificates");
+    tokio_rustls::TlsAcceptor::from(pki::tls::server_config(certificates).expect("a configuration"))
+}
+
 /// A server that says by its path how it answers: `/200`, `/503`, `/hang`; its address.
-async fn web() -> u16 {
+async fn web(tls: Option<tokio_rustls::TlsAcceptor>) -> u16 {
     let listener = env::net::listen_tcp("127.0.0.1:0".parse().expect("an address")).await.expect("a listener");
     let port = listener.address().expect("an address").port();
     env::task::spawn(env::task::Fate::Local, "web", async move {
@@ -35,8 +48,14 @@ async fn web() -> u16 {
                 *response.status_mut() = http::StatusCode::from_u16(if said { status } else { 400 }).expect("a status");
                 Ok::<_, Infallible>(response)
             });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve);
-            env::task::spawn(env::task::Fate::Local, "web-connection", async move { drop(connection.await) });
+            let tls = tls.clone();
+            env::task::spawn(env::task::Fate::Local, "web-connection", async move {
+                let stream: streaming::Io = match tls {
+                    Some(tls) => Box::new(tls.accept(stream).await.expect("a handshake")),
+                    None => Box::new(stream),
+                };
+                drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve).await);
+            });
         }
     });
     port
@@ -101,7 +120,7 @@ fn grpc(port: u16, service: &str) -> Probe {
 
 #[tokio::test]
 async fn pages() {
-    let port = web().await;
+    let port = web(None).await;
     assert_eq!(check(http(port, "/200", "yes"), LIMIT).await, Ok((true, "hello".to_owned())));
     assert_eq!(check(http(port, "399", "yes"), LIMIT).await.map(|(well, _)| well), Ok(true));
     let failed = "HTTP probe failed with statuscode: 503".to_owned();
@@ -112,12 +131,28 @@ async fn pages() {
 }
 
 #[tokio::test]
+async fn pages_by_tls_whoever_serves_them() {
+    let port = web(Some(unknown_server())).await;
+    let by_tls = |path: &str| {
+        let mut probe = http(port, path, "yes");
+        probe.http_get.as_mut().expect("it is one by HTTP").scheme = Some("HTTPS".to_owned());
+        probe
+    };
+    assert_eq!(check(by_tls("/200"), LIMIT).await, Ok((true, "hello".to_owned())));
+    let failed = "HTTP probe failed with statuscode: 503".to_owned();
+    assert_eq!(check(by_tls("/503"), LIMIT).await, Ok((false, failed)));
+    let nobody = Probe { http_get: http(1, "/200", "yes").http_get, ..Probe::default() };
+    let refused = "Get \"http://127.0.0.1:1/200\": dial tcp 127.0.0.1:1: connect: connection refused".to_owned();
+    assert_eq!(check(nobody, LIMIT).await, Ok((false, refused)));
+}
+
+#[tokio::test]
 async fn ports() {
-    let port = web().await;
+    let port = web(None).await;
     assert_eq!(check(tcp(IntOrString::Int(i32::from(port))), LIMIT).await, Ok((true, String::new())));
     // Port 1 by its name: nobody listens there.
     let refused = check(tcp(IntOrString::String("web".to_owned())), LIMIT).await;
-    assert!(refused.is_ok_and(|(well, message)| !well && message.starts_with("dial tcp: ")));
+    assert!(refused.is_ok_and(|(well, message)| !well && message.ends_with(": connect: connection refused")));
     assert!(check(tcp(IntOrString::String("absent".to_owned())), LIMIT).await.is_err());
     assert!(check(Probe::default(), LIMIT).await.is_err());
 }
