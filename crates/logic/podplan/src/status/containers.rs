@@ -8,7 +8,7 @@ use typed::meta::Time;
 
 use crate::observed::{Seen, Stage};
 use crate::plan::{Plan, Role, Situation};
-use crate::{spec, status};
+use crate::{resize, spec, status};
 
 /// The waiting reason of a container that is about to be made.
 pub const CONTAINER_CREATING: &str = "ContainerCreating";
@@ -38,6 +38,11 @@ pub(super) fn status(
         result.state = Some(waiting(&held.reason, Some(held.message.clone())));
     }
     readiness(s, role, container, latest, &mut result);
+    if let Some(seen) = latest {
+        let (resources, allocated) = resize::container_report(s, container, seen, old);
+        result.resources = Some(resources);
+        result.allocated_resources = allocated;
+    }
     result
 }
 
