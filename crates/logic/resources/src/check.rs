@@ -30,6 +30,7 @@ pub(crate) mod networking;
 pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod podspec;
+pub(crate) mod podresize;
 pub(crate) mod podupdate;
 pub(crate) mod podvolumes;
 pub(crate) mod podwarnings;
