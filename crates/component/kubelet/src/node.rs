@@ -200,6 +200,8 @@ impl Kubelet {
                 () = env::time::sleep_until(relist) => {
                     self.relist(!self.unread.manifests && !self.unread.api).await;
                     self.mirror();
+                    // What kept a resize waiting may be over without a word.
+                    self.grant_resizes();
                     relist = next(RELIST_INTERVAL);
                 }
                 () = env::time::sleep_until(upkeep) => {
@@ -252,6 +254,10 @@ impl Kubelet {
         let mut wanted: Vec<Arc<Pod>> = api.chain(self.from_manifests.values()).cloned().collect();
         // Who has a place already keeps it: the others are measured against them.
         wanted.sort_by_key(|pod| !has_begun(pod));
+        // Whether there is room for a resize is known before a worker learns of it: it never says that all is done when
+        // nothing has begun.
+        self.grant_resizes();
+        let mut hired = Vec::new();
         for pod in wanted {
             let (uid, granted) = (uid(&pod), self.grants.granted(&self.shared.config, &pod));
             let is_whole = Arc::ptr_eq(&pod, &granted);
@@ -272,11 +278,14 @@ impl Kubelet {
                     let ending = ending.or_else(|| self.refusal(&granted));
                     let told = granted.status.as_ref().and_then(Pending::told);
                     let pending = told.filter(|_| !is_whole);
-                    self.hire(uid, Desired { ending, pending, ..Desired::of(granted) });
+                    hired.push(self.engage(&uid, Desired { ending, pending, ..Desired::of(granted) }));
                 }
             }
         }
-        self.grant_resizes();
+        if !hired.is_empty() {
+            self.grant_resizes();
+        }
+        hired.into_iter().for_each(|(uid, worker)| self.set_to_work(uid, worker));
         self.mirror();
     }
 
@@ -367,9 +376,14 @@ impl Kubelet {
         });
     }
 
-    fn hire(&mut self, uid: String, desired: Desired) {
+    /// Makes a worker that does not work yet.
+    fn engage(&mut self, uid: &str, desired: Desired) -> (String, Worker) {
         let (worker, handle) = Worker::new(self.shared.clone(), desired);
-        self.workers.insert(uid.clone(), handle);
+        self.workers.insert(uid.to_owned(), handle);
+        (uid.to_owned(), worker)
+    }
+
+    fn set_to_work(&self, uid: String, worker: Worker) {
         let ended = self.ended.clone();
         env::task::spawn(env::task::Fate::Local, "pod-worker", async move {
             let work = env::task::spawn(env::task::Fate::Local, "pod", worker.run());
@@ -456,7 +470,8 @@ impl Kubelet {
             tracing::info!(%uid, pod = pod.metadata.name, "ending a pod that nobody wants");
             let grace_seconds = termination::pod_grace_seconds(&pod);
             let ending = Some(Ending { since: env::time::now(), grace_seconds, verdict: None });
-            self.hire(uid, Desired { ending, gone: true, ..Desired::of(pod) });
+            let (uid, worker) = self.engage(&uid, Desired { ending, gone: true, ..Desired::of(pod) });
+            self.set_to_work(uid, worker);
         }
         self.listed = seen;
     }

@@ -385,11 +385,15 @@ impl Worker {
             }
             self.observer.forget(id);
         }
-        if let Some(attempt) = plan.sandbox
-            && let Err(message) = self.make_sandbox(pod, attempt).await
-        {
-            self.shared.recorder.tell(pod, None, Notice::warning(message.0, &message.1));
-            self.blocked_until = Some(later(RETRY_SECONDS));
+        if let Some(attempt) = plan.sandbox {
+            // A new pod's grant is written while its sandbox is made; should that fail, it is tried again before a start.
+            let writing = self.writing(pod);
+            let (written, made) = futures::join!(writing, self.make_sandbox(pod, attempt));
+            self.kept = written.ok().flatten().or_else(|| self.kept.take());
+            if let Err(message) = made {
+                self.shared.recorder.tell(pod, None, Notice::warning(message.0, &message.1));
+                self.blocked_until = Some(later(RETRY_SECONDS));
+            }
         }
         if let Some(need) = &plan.resize {
             self.resize(pod, need).await;

@@ -230,7 +230,9 @@ fn lists(pod: &Pod, list: List) -> Exact {
     raise(&mut sum, &peak);
     let whole = pod.spec.as_ref().and_then(|spec| spec.resources.as_ref()).and_then(list);
     let whole = whole.map(exacts).unwrap_or_default();
-    sum.extend(whole.into_iter().filter(|(name, _)| matches!(&**name, "cpu" | "memory") || name.starts_with("hugepages-")));
+    sum.extend(
+        whole.into_iter().filter(|(name, _)| matches!(&**name, "cpu" | "memory") || name.starts_with("hugepages-")),
+    );
     sum
 }
 

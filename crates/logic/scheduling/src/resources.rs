@@ -87,7 +87,8 @@ fn total(pod: &Pod, spec: &PodSpec, nodes: &mut Nodes, assume: Assume) -> Amount
     let pod_level = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref());
     let supported = |name: &String| name == "cpu" || name == "memory" || name.starts_with("hugepages-");
     let named = pod_level.into_iter().flatten().filter(|(name, _)| supported(name));
-    let asked: Amounts = named.map(|(name, amount)| (nodes.dim(name), amount)).map(|(dim, it)| (dim, amount_of(dim, it))).collect();
+    let asked: Amounts =
+        named.map(|(name, amount)| (nodes.dim(name), amount)).map(|(dim, it)| (dim, amount_of(dim, it))).collect();
     let mut whole = asked.clone();
     if assume.held && !asked.is_empty() {
         let status = pod.status.as_ref();

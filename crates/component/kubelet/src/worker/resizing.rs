@@ -50,26 +50,30 @@ impl Worker {
 
     /// Keeps on disk what a plan goes by, before it is carried out: a restarted kubelet must not find more than that.
     pub(super) async fn keep_grant(&mut self, pod: &Pod, plan: &Plan) -> io::Result<()> {
-        let stops: Vec<&str> = plan
-            .stop
-            .iter()
-            .filter(|stop| stop.reason == StopReason::Resize)
-            .map(|stop| stop.id.as_str())
-            .collect();
+        let stops: Vec<&str> =
+            plan.stop.iter().filter(|stop| stop.reason == StopReason::Resize).map(|stop| stop.id.as_str()).collect();
         for id in &stops {
             self.resizing.record.restarting(id);
         }
         if !stops.is_empty() {
             self.keep_record(pod).await?;
         }
-        let makes = plan.resize.is_some() || !plan.start.is_empty() || !stops.is_empty();
-        let allocation = makes.then(|| Allocation::of(pod)).filter(|it| self.kept.as_ref() != Some(it));
-        let Some(allocation) = allocation else { return Ok(()) };
-        let (config, uid) = (self.shared.config.clone(), pod.metadata.uid.clone().unwrap_or_default());
-        let written = allocation.clone();
-        env::task::blocking(move || kept::keep_allocation(&config, &uid, &written)).await?;
-        self.kept = Some(allocation);
+        if plan.resize.is_some() || !plan.start.is_empty() || !stops.is_empty() {
+            let written = self.writing(pod).await?;
+            self.kept = written.or_else(|| self.kept.take());
+        }
         Ok(())
+    }
+
+    /// Writes what the pod was granted, if that does not stand on disk yet: what stands there then.
+    pub(super) fn writing(&self, pod: &Pod) -> impl Future<Output = io::Result<Option<Allocation>>> + 'static {
+        let allocation = Some(Allocation::of(pod)).filter(|it| self.kept.as_ref() != Some(it));
+        let (config, uid) = (self.shared.config.clone(), pod.metadata.uid.clone().unwrap_or_default());
+        async move {
+            let Some(allocation) = allocation else { return Ok(None) };
+            let write = move || kept::keep_allocation(&config, &uid, &allocation).map(|()| Some(allocation));
+            env::task::blocking(write).await
+        }
     }
 
     async fn keep_record(&mut self, pod: &Pod) -> io::Result<()> {
@@ -143,7 +147,8 @@ impl Worker {
         if *limits == Limits::default() {
             return Ok(());
         }
-        let told = self.shared.runtime.sandbox_resources(need.sandbox.clone(), translate::pod_resources(pod, size)).await;
+        let told =
+            self.shared.runtime.sandbox_resources(need.sandbox.clone(), translate::pod_resources(pod, size)).await;
         match told {
             Err(failure) if !failure.is_unimplemented() && !failure.to_string().contains(NOT_IMPLEMENTED) => {
                 let which = if limits.memory_bytes.is_some() { "memory" } else { "cpu" };

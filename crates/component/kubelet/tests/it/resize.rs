@@ -82,11 +82,7 @@ fn in_kernel(node: &Node, main: &ContainerStatus, name: &str) -> [[u64; 3]; 2] {
             let text = env::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             text.trim().parse().expect("a number")
         };
-        [
-            read("memory", "memory.limit_in_bytes") / MIB,
-            read("cpu", "cpu.cfs_quota_us"),
-            read("cpu", "cpu.shares"),
-        ]
+        [read("memory", "memory.limit_in_bytes") / MIB, read("cpu", "cpu.cfs_quota_us"), read("cpu", "cpu.shares")]
     };
     [of(below.join(&id)), of(below)]
 }
@@ -204,7 +200,10 @@ async fn a_resize_waits_for_room_and_survives_the_kubelet() {
     // Another kubelet knows what was granted, whatever the API asks for.
     kubelet.stop().await;
     let again = Memory::new();
-    let told = |pod: &Pod| Pod { status: status(&seen, &pod.metadata.name.clone().unwrap_or_default()).cloned(), ..pod.clone() };
+    let told = |pod: &Pod| Pod {
+        status: status(&seen, &pod.metadata.name.clone().unwrap_or_default()).cloned(),
+        ..pod.clone()
+    };
     let kubelet = start(&node, &again, &[&told(&big), &told(&wish)]).await;
     let now = again.wait("it still waits", waits).await;
     assert_eq!(main_of(&now, "small").map(|it| &it.container_id), Some(&main.container_id));
@@ -222,7 +221,9 @@ async fn a_resize_waits_for_room_and_survives_the_kubelet() {
 fn in_force(seen: &Seen, cpu: &str) -> bool {
     let (request, _) = cpu.split_once('/').expect("a/b");
     let wanted = podplan::quantity::milli(&Quantity(format!("{request}m")));
-    let of = |main: &ContainerStatus| main.resources.as_ref()?.requests.as_ref()?.get("cpu").and_then(podplan::quantity::milli);
+    let of = |main: &ContainerStatus| {
+        main.resources.as_ref()?.requests.as_ref()?.get("cpu").and_then(podplan::quantity::milli)
+    };
     status(seen, "small").is_some_and(|status| conditions(status).is_empty())
         && main_of(seen, "small").and_then(of) == wanted
 }

@@ -24,7 +24,8 @@ where
     waiting.sort_by_cached_key(|(wanted, granted)| {
         let (wanted, granted) = (wanted.as_ref(), granted.as_ref());
         let (new, old) = (resources::totals(wanted), resources::totals(granted));
-        let grows = new.cpu_request_milli > old.cpu_request_milli || new.memory_request_bytes > old.memory_request_bytes;
+        let grows =
+            new.cpu_request_milli > old.cpu_request_milli || new.memory_request_bytes > old.memory_request_bytes;
         let priority = wanted.spec.as_ref().and_then(|spec| spec.priority).unwrap_or_default();
         let guaranteed = qos::class(wanted) == Class::Guaranteed;
         (grows, Reverse(priority), !guaranteed, waits_since(wanted).unwrap_or(Timestamp::MAX))

@@ -71,7 +71,8 @@ fn container(container: &Container) -> String {
 }
 
 fn amounts(list: &BTreeMap<String, Quantity>) -> String {
-    let pairs: Vec<String> = list.iter().map(|(name, amount)| format!("{}:{}", quoted(name), quoted(&amount.0))).collect();
+    let pairs: Vec<String> =
+        list.iter().map(|(name, amount)| format!("{}:{}", quoted(name), quoted(&amount.0))).collect();
     pairs.join(",")
 }
 

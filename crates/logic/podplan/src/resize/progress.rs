@@ -61,7 +61,8 @@ pub fn progress(before: Option<Progress>, unfinished: bool, generation: i64) -> 
 /// The conditions of a pod that is not over. A transition is another reason, as there is no other status than `True`.
 pub(crate) fn conditions(s: &Situation<'_>) -> Vec<PodCondition> {
     let condition = |type_: &str, reason: Option<&str>, message: Option<&String>, generation: i64| {
-        let old = find(s.previous, type_).filter(|old| old.reason.as_deref().unwrap_or_default() == reason.unwrap_or_default());
+        let old = find(s.previous, type_)
+            .filter(|old| old.reason.as_deref().unwrap_or_default() == reason.unwrap_or_default());
         PodCondition {
             type_: type_.to_owned(),
             status: "True".to_owned(),
@@ -72,7 +73,8 @@ pub(crate) fn conditions(s: &Situation<'_>) -> Vec<PodCondition> {
             ..Default::default()
         }
     };
-    let pending = s.resizing.pending.as_ref().map(|it| condition(PENDING, Some(DEFERRED), Some(&it.message), it.generation));
+    let pending =
+        s.resizing.pending.as_ref().map(|it| condition(PENDING, Some(DEFERRED), Some(&it.message), it.generation));
     let progress = s.resizing.progress.as_ref().map(|it| {
         let reason = it.error.as_ref().map(|_| ERROR);
         condition(IN_PROGRESS, reason, it.error.as_ref(), it.generation)

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use typed::api::core::v1::{Container, ContainerResizePolicy, Pod, PodCondition, PodSpec, PodStatus, ResourceRequirements};
+use typed::api::core::v1::{
+    Container, ContainerResizePolicy, Pod, PodCondition, PodSpec, PodStatus, ResourceRequirements,
+};
 use typed::meta::Time;
 use typed::resource::Quantity;
 
@@ -64,7 +66,10 @@ fn set(pod: &mut Pod, name: &str, text: &str) {
 
 fn pod(requests: &str, priority: i32, uid: &str) -> Pod {
     let containers = vec![Container { resources: Some(requirements(requests)), ..Default::default() }];
-    let mut pod = Pod { spec: Some(PodSpec { containers, priority: Some(priority), ..Default::default() }), ..Default::default() };
+    let mut pod = Pod {
+        spec: Some(PodSpec { containers, priority: Some(priority), ..Default::default() }),
+        ..Default::default()
+    };
     pod.metadata.uid = Some(uid.to_owned());
     pod
 }
@@ -192,7 +197,8 @@ fn running(words: &str, from: &str, to: &str) -> Stage0 {
 
 fn policy(stage: &mut Stage0, name: &str) {
     let container = &mut stage.pod.spec.as_mut().expect("a specification").containers[0];
-    let policy = ContainerResizePolicy { resource_name: name.to_owned(), restart_policy: "RestartContainer".to_owned() };
+    let policy =
+        ContainerResizePolicy { resource_name: name.to_owned(), restart_policy: "RestartContainer".to_owned() };
     container.resize_policy.get_or_insert_default().push(policy);
 }
 
@@ -377,7 +383,8 @@ fn a_grant_is_kept_apart_from_what_is_asked() {
     assert_eq!(granted, again, "as it is kept, so it is read");
     set(&mut asked, "m", "0/0");
     let container = &mut asked.spec.as_mut().expect("a specification").containers[0];
-    let same = [("cpu", "0.010"), ("memory", "20480Ki")].map(|(name, text)| (name.to_owned(), Quantity(text.to_owned())));
+    let same =
+        [("cpu", "0.010"), ("memory", "20480Ki")].map(|(name, text)| (name.to_owned(), Quantity(text.to_owned())));
     let same = Some(BTreeMap::from(same));
     container.resources = Some(ResourceRequirements { requests: same.clone(), limits: same, claims: None });
     assert!(granted.matches(&asked), "the same in other words");
@@ -396,7 +403,14 @@ fn room_decides() {
     let told = typed::api::core::v1::ContainerStatus { resources: Some(had), ..Default::default() };
     shrinking.status = Some(PodStatus { container_statuses: Some(vec![told]), ..Default::default() });
     let room = |other: &Pod, cpu: &str| {
-        let room = Room { name: "n", cpu_milli: 1000, memory_bytes: 1 << 30, pods_max: 2, pods: vec![other], ..Room::default() };
+        let room = Room {
+            name: "n",
+            cpu_milli: 1000,
+            memory_bytes: 1 << 30,
+            pods_max: 2,
+            pods: vec![other],
+            ..Room::default()
+        };
         admit(&pod(cpu, 0, "p"), &room)
     };
     assert_eq!(room(&pod("500/0", 0, "other"), "500/0"), Ok(()));

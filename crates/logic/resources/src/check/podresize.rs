@@ -65,7 +65,7 @@ fn is_supported(old: &Value) -> bool {
 /// The resources of the pod as a whole.
 fn as_a_whole(spec: &Spot<'_>, before: &Spot<'_>, out: &mut Problems) {
     let (now, then) = (spec.at("resources"), before.at("resources"));
-    let any = |it: &Spot<'_>| AMOUNTS.iter().any(|amounts| it.at(amounts).len() > 0);
+    let any = |it: &Spot<'_>| AMOUNTS.iter().any(|amounts| !it.at(amounts).is_empty());
     if !any(&now) && !any(&then) {
         return;
     }
@@ -175,7 +175,9 @@ fn kept(now: Option<&Value>, then: Option<&Value>) -> Option<Value> {
             let (amount, known) = (list.get(&name), before.get(&name));
             // The same amount in other words is no change.
             let equal = amount.and_then(quantity).zip(known.and_then(quantity));
-            if !RESIZABLE.contains(&name.as_str()) && equal.is_none_or(|(amount, known)| amount.nanos() != known.nanos()) {
+            if !RESIZABLE.contains(&name.as_str())
+                && equal.is_none_or(|(amount, known)| amount.nanos() != known.nanos())
+            {
                 continue;
             }
             match known.cloned() {
