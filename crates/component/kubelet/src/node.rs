@@ -303,11 +303,18 @@ impl Kubelet {
     /// The pods that take room on the node, but for one.
     fn here(&self, except: Option<&str>) -> Vec<Arc<Pod>> {
         let others = self.workers.iter().filter(|(uid, _)| Some(uid.as_str()) != except);
-        // Who has been turned away or evicted takes no room.
-        let stays = |desired: &Desired| desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none());
+        // Who has been turned away or evicted takes no room; nor has who was deleted, by the scheduler's count either.
+        let stays = |desired: &Desired| {
+            !desired.gone && desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none())
+        };
         let wanted = others.map(|(_, handle)| handle.desired.borrow().clone());
         let over = self.over();
-        let here = wanted.filter(stays).map(|desired| desired.pod);
+        // The API's latest word says what of a pod that shrinks is still in force.
+        let latest = |pod: Arc<Pod>| {
+            let news = self.from_api.get(&uid(&pod)).and_then(|news| self.grants.known(news));
+            news.unwrap_or(pod)
+        };
+        let here = wanted.filter(stays).map(|desired| latest(desired.pod));
         here.filter(|pod| !over.contains(&uid(pod)) && !is_over(pod)).collect()
     }
 

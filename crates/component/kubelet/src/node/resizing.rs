@@ -19,12 +19,17 @@ pub(super) struct Grants {
 impl Grants {
     /// `pod` as it was granted; all that it asks for when it is new to the node.
     pub(super) fn granted(&mut self, config: &Config, pod: &Arc<Pod>) -> Arc<Pod> {
-        let uid = uid(pod);
-        let known = self.known.entry(uid).or_insert_with_key(|uid| {
+        self.known.entry(uid(pod)).or_insert_with_key(|uid| {
             let found = kept::allocation(config, uid);
             found.unwrap_or_else(|| Allocation::of(pod))
         });
-        if known.matches(pod) { pod.clone() } else { Arc::new(known.apply(pod)) }
+        self.known(pod).unwrap_or_else(|| pod.clone())
+    }
+
+    /// `pod` as it was granted, if it was.
+    pub(super) fn known(&self, pod: &Arc<Pod>) -> Option<Arc<Pod>> {
+        let known = self.known.get(&uid(pod))?;
+        Some(if known.matches(pod) { pod.clone() } else { Arc::new(known.apply(pod)) })
     }
 
     pub(super) fn forget(&mut self, uid: &str) {

@@ -217,6 +217,31 @@ async fn a_resize_waits_for_room_and_survives_the_kubelet() {
     end(&node, &again, &kubelet, &[&small]).await;
 }
 
+#[tokio::test]
+async fn room_comes_when_another_shrinks() {
+    let Some(node) = Node::start().await else { return };
+    let cpus = mounts::machine::machine().expect("a machine").cpus * 1000;
+    let (half, most) = (cpus / 2, format!("{0}/{0}", cpus * 3 / 4));
+    let api = Memory::new();
+    let (big, small) = (pod("big", &format!("{half}/{half}"), "10/20", ""), pod("small", "10/20", "10/20", ""));
+    let kubelet = start(&node, &api, &[&big, &small]).await;
+    api.wait("both run", |seen| ["big", "small"].iter().all(|name| main_of(seen, name).is_some_and(|it| it.ready)))
+        .await;
+    send(&api, PodChange::Set(Arc::new(resized(&small, 2, &most, "10/20")))).await;
+    let waits = |seen: &Seen| {
+        let all = status(seen, "small").map(conditions).unwrap_or_default();
+        all.iter().any(|it| it.type_ == "PodResizePending")
+    };
+    api.wait("it waits for room", waits).await;
+    let modest = resized(&big, 2, "10/20", "10/20");
+    send(&api, PodChange::Set(Arc::new(modest.clone()))).await;
+    let seen = api.wait("the other shrinks", |seen| settled(seen, "big", 2, "10/20", "10/20")).await;
+    assert!(waits(&seen), "the room is free when the API knows so");
+    send(&api, PodChange::Set(Arc::new(Pod { status: status(&seen, "big").cloned(), ..modest }))).await;
+    api.wait("there is room", |seen| in_force(seen, &most)).await;
+    end(&node, &api, &kubelet, &[&big, &small]).await;
+}
+
 /// Amounts may be written in other units.
 fn in_force(seen: &Seen, cpu: &str) -> bool {
     let (request, _) = cpu.split_once('/').expect("a/b");
