@@ -304,9 +304,8 @@ impl Kubelet {
     fn here(&self, except: Option<&str>) -> Vec<Arc<Pod>> {
         let others = self.workers.iter().filter(|(uid, _)| Some(uid.as_str()) != except);
         // Who has been turned away or evicted takes no room; nor has who was deleted, by the scheduler's count either.
-        let stays = |desired: &Desired| {
-            !desired.gone && desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none())
-        };
+        let stays =
+            |desired: &Desired| !desired.gone && desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none());
         let wanted = others.map(|(_, handle)| handle.desired.borrow().clone());
         let over = self.over();
         // The API's latest word says what of a pod that shrinks is still in force.

@@ -232,8 +232,8 @@ async fn room_comes_when_another_shrinks() {
         let all = status(seen, "small").map(conditions).unwrap_or_default();
         all.iter().any(|it| it.type_ == "PodResizePending")
     };
-    api.wait("it waits for room", waits).await;
-    let modest = resized(&big, 2, "10/20", "10/20");
+    let seen = api.wait("it waits for room", waits).await;
+    let modest = Pod { status: status(&seen, "big").cloned(), ..resized(&big, 2, "10/20", "10/20") };
     send(&api, PodChange::Set(Arc::new(modest.clone()))).await;
     let seen = api.wait("the other shrinks", |seen| settled(seen, "big", 2, "10/20", "10/20")).await;
     assert!(waits(&seen), "the room is free when the API knows so");
