@@ -172,3 +172,6 @@ fn raise(to: &mut Amounts, at_least: &Amounts) {
         *value = amount.max(*value);
     }
 }
+
+#[cfg(test)]
+mod tests;
