@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use podplan::backoff::BackOffs;
 use podplan::probe::{Findings, KINDS, Kind};
-use podplan::resize::{Allocation, Pending, Resizing};
+use podplan::resize::{self, Allocation, Pending, Resizing};
 use podplan::status::{self, Node};
 use podplan::termination::{self, Ending};
 use podplan::{Held, Holds, Observed, Plan, Seen, Situation, Stage, Stop};
@@ -222,8 +222,10 @@ impl Worker {
 
     fn plan(&mut self, pod: &Arc<Pod>, ending: Option<&Ending>) -> Plan {
         let findings = self.findings.borrow().clone();
-        let unfinished = Self::is_unfinished(&self.situation(pod, &findings, ending));
-        self.follow_resize(pod, unfinished);
+        if ending.is_none() {
+            let unfinished = resize::unfinished(&self.situation(pod, &findings, ending));
+            self.follow_resize(pod, unfinished);
+        }
         let situation = self.situation(pod, &findings, ending);
         let plan = podplan::plan(&situation);
         let node = Node { ips: self.shared.config.node_ips.clone(), runtime: self.shared.runtime_name.clone() };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mounts::cgroup::Values;
 use podplan::resize::{self, Allocation, Happened, Need, Progress, Size, Step, Use};
 use podplan::resources::{self, Limits};
-use podplan::{Plan, Situation, StopReason};
+use podplan::{Plan, StopReason};
 use typed::api::core::v1::Pod;
 
 use super::{Desired, Worker, kept, later};
@@ -41,11 +41,6 @@ impl Worker {
             self.resizing.not_before = None;
             self.shared.recorder.tell_resize(pod, generation, Happened::Completed);
         }
-    }
-
-    /// Whether what was granted is in force, in the situation at hand.
-    pub(super) fn is_unfinished(situation: &Situation<'_>) -> bool {
-        situation.ending.is_none() && resize::unfinished(situation)
     }
 
     /// Keeps on disk what a plan goes by, before it is carried out: a restarted kubelet must not find more than that.
