@@ -118,9 +118,9 @@ pub fn unfinished(s: &Situation<'_>) -> bool {
     let pod = whole(s, sandbox);
     pod.from != pod.to
         || running(s, sandbox).iter().any(|(_, seen, container)| change(s, seen, container).is_some())
-        || s.observed.containers.iter().any(|seen| {
-            let latest = s.observed.latest(&seen.name).is_some_and(|latest| latest.id == seen.id);
-            latest && is_restarting(s, seen)
+        || s.observed.containers.iter().filter(|seen| is_restarting(s, seen)).any(|seen| {
+            let latest = s.observed.latest(&seen.name);
+            latest.is_some_and(|latest| latest.id == seen.id || latest.stage == Stage::Created)
         })
 }
 

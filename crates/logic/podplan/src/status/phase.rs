@@ -2,6 +2,7 @@
 
 use typed::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus};
 
+use crate::observed::Stage;
 use crate::plan::{Plan, Role, Situation};
 use crate::restart::{Verdict, verdict};
 use crate::{identity, resize, spec, status};
@@ -32,12 +33,12 @@ pub(super) fn phase(s: &Situation<'_>, plan: &Plan, status: &PodStatus) -> &'sta
     let Some(pod_spec) = &s.pod.spec else { return "Pending" };
     let mut count = Count::default();
     for (role, container) in spec::containers(s.pod) {
-        let restarting = s.observed.latest(&container.name).is_some_and(|seen| resize::is_restarting(s, seen));
-        let standing = if restarting {
-            // It has not ended: the next moment it runs with other resources.
-            Standing::Running { started: false }
-        } else {
-            standing(status::container_status(status, &container.name))
+        let standing = match s.observed.latest(&container.name) {
+            // It has not ended: the next moment it runs, or runs again.
+            Some(seen) if resize::is_restarting(s, seen) => Standing::Running { started: false },
+            Some(seen) if seen.stage == Stage::Created && seen.attempt > 0 => Standing::Running { started: false },
+            Some(seen) if seen.stage == Stage::Created => Standing::Waiting,
+            _ => standing(status::container_status(status, &container.name)),
         };
         match role {
             Role::Init => count.init(pod_spec, &container, standing),

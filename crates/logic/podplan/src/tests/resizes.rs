@@ -248,6 +248,9 @@ fn a_policy_asks_for_a_restart() {
         assert!(second.resize.is_some_and(|need| need.containers.is_empty()), "{what}: the pod changes meanwhile");
         let status = status(&stage.situation(), &plan(&stage.situation()), &Node::default());
         assert_eq!(status.phase.as_deref(), Some("Running"), "{what}: and the pod is not over");
+        let main = container_status(&status, "m").expect("a status");
+        let (state, last) = (main.state.clone().unwrap_or_default(), main.last_state.clone().unwrap_or_default());
+        assert!(state.waiting.is_some() && last.terminated.is_some(), "{what}: nor is its container: {main:?}");
     };
     check("memory", "memory", "10/10 30/30", true);
     check("CPU", "cpu", "20/20 20/20", true);
