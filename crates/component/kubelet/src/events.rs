@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use podplan::Role;
+use podplan::resize::{self, Happened};
 use tokio::sync::mpsc;
 use typed::api::core::v1::{Event, EventSource, ObjectReference, Pod};
 use typed::meta::{ObjectMeta, Time};
@@ -101,6 +102,13 @@ impl Recorder {
         if self.out.try_send(self.event(pod, container, notice)).is_err() {
             tracing::warn!("too many events wait: one is dropped");
         }
+    }
+
+    /// Tells what became of a pod's resize; `pod` has the resources in question.
+    pub(crate) fn tell_resize(&self, pod: &Pod, generation: i64, happened: Happened<'_>) {
+        let severity = if happened.is_warning() { Severity::Warning } else { Severity::Normal };
+        let message = resize::message(pod, generation, happened);
+        self.tell(pod, None, Notice { severity, reason: happened.reason(), message: &message });
     }
 
     /// The latest events, the oldest first.

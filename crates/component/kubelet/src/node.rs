@@ -1,5 +1,7 @@
 //! The node's pods: who is wanted, who works for them, what is left over.
 
+mod resizing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +12,14 @@ use futures::StreamExt;
 use mounts::cgroup::Cgroups;
 use podplan::admission::{self, Room};
 use podplan::identity::{self, annotation, label};
+use podplan::resize::Pending;
 use podplan::status;
 use podplan::termination::{self, Ending};
 use tokio::sync::{mpsc, watch};
 use typed::api::core::v1::{Pod, PodSpec};
 use typed::meta::ObjectMeta;
 
+use self::resizing::Grants;
 use crate::api::{Api, ApiError, PodChange, PodStream};
 use crate::config::Config;
 use crate::events::{Notice, Recorder, Told};
@@ -62,6 +66,8 @@ pub struct Kubelet {
     /// Wanted pods of the API, and of manifests.
     from_api: BTreeMap<String, Arc<Pod>>,
     from_manifests: BTreeMap<String, Arc<Pod>>,
+    /// What they were granted.
+    grants: Grants,
     /// Static pods that wait for an earlier pod of the same uid to go.
     ended: mpsc::Sender<String>,
     ended_in: mpsc::Receiver<String>,
@@ -140,6 +146,7 @@ impl Kubelet {
             workers: BTreeMap::new(),
             from_api: BTreeMap::new(),
             from_manifests: BTreeMap::new(),
+            grants: Grants::default(),
             ended,
             ended_in,
             listed: BTreeMap::new(),
@@ -193,6 +200,8 @@ impl Kubelet {
                 () = env::time::sleep_until(relist) => {
                     self.relist(!self.unread.manifests && !self.unread.api).await;
                     self.mirror();
+                    // What kept a resize waiting may be over without a word.
+                    self.grant_resizes();
                     relist = next(RELIST_INTERVAL);
                 }
                 () = env::time::sleep_until(upkeep) => {
@@ -239,58 +248,92 @@ impl Kubelet {
         self.hire_wanted();
     }
 
-    /// Makes every wanted pod have a worker that knows its latest specification.
+    /// Makes every wanted pod have a worker that knows its latest specification, and as much of it as was granted.
     fn hire_wanted(&mut self) {
         let api = self.from_api.values().filter(|pod| !identity::is_mirror(pod));
-        let wanted: Vec<Arc<Pod>> = api.chain(self.from_manifests.values()).cloned().collect();
+        let mut wanted: Vec<Arc<Pod>> = api.chain(self.from_manifests.values()).cloned().collect();
+        // Who has a place already keeps it: the others are measured against them.
+        wanted.sort_by_key(|pod| !has_begun(pod));
+        // Whether there is room for a resize is known before a worker learns of it: it never says that all is done when
+        // nothing has begun.
+        self.grant_resizes();
+        let mut hired = Vec::new();
         for pod in wanted {
-            let uid = uid(&pod);
-            let desired = Desired { ending: deletion(&pod), pod, gone: false };
+            let (uid, granted) = (uid(&pod), self.grants.granted(&self.shared.config, &pod));
+            let is_whole = Arc::ptr_eq(&pod, &granted);
+            let ending = deletion(&pod);
             match self.workers.get(&uid) {
                 // What is on its way out comes back only after it has gone.
                 Some(handle) if handle.desired.borrow().gone => {}
                 Some(handle) => {
                     handle.desired.send_if_modified(|known| {
-                        let ending = known.ending.clone().or_else(|| desired.ending.clone());
-                        let changed = known.pod != desired.pod || known.ending != ending;
-                        *known = Desired { ending, ..desired };
+                        let ending = known.ending.clone().or(ending);
+                        let pending = known.pending.clone().filter(|_| !is_whole);
+                        let changed = known.pod != granted || known.ending != ending || known.pending != pending;
+                        *known = Desired { pod: granted, ending, pending, ..known.clone() };
                         changed
                     });
                 }
                 None => {
-                    let ending = desired.ending.clone().or_else(|| self.refusal(&desired.pod));
-                    self.hire(uid, Desired { ending, ..desired });
+                    let ending = ending.or_else(|| self.refusal(&granted));
+                    let told = granted.status.as_ref().and_then(Pending::told);
+                    let pending = told.filter(|_| !is_whole);
+                    hired.push(self.engage(&uid, Desired { ending, pending, ..Desired::of(granted) }));
                 }
             }
         }
+        if !hired.is_empty() {
+            self.grant_resizes();
+        }
+        hired.into_iter().for_each(|(uid, worker)| self.set_to_work(uid, worker));
         self.mirror();
     }
 
     /// Why the node turns away a pod that it has not seen before, if it does.
     fn refusal(&self, pod: &Arc<Pod>) -> Option<Ending> {
-        let begun = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
-        if begun || self.listed.contains_key(&uid(pod)) {
+        if has_begun(pod) || self.listed.contains_key(&uid(pod)) {
             return None;
         }
-        // Who has been turned away or evicted takes no room.
-        let wanted = self.workers.values().map(|handle| handle.desired.borrow().clone());
-        let stays = |desired: &Desired| desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none());
-        let here: Vec<Arc<Pod>> = wanted.filter(stays).map(|desired| desired.pod).collect();
-        let over: BTreeSet<String> = self.shared.statuses.pods().iter().filter(|pod| is_over(pod)).map(uid).collect();
-        let labels = self.shared.api.node_labels();
+        let here = self.here(None);
+        let verdict = admission::refuses(pod, &self.room(&here, self.shared.api.node_labels().as_ref()))?;
+        self.shared.recorder.tell(pod, None, Notice::warning(&verdict.reason, &verdict.message));
+        Some(Ending { since: env::time::now(), grace_seconds: 0, verdict: Some(verdict) })
+    }
+
+    /// The pods that take room on the node, but for one.
+    fn here(&self, except: Option<&str>) -> Vec<Arc<Pod>> {
+        let others = self.workers.iter().filter(|(uid, _)| Some(uid.as_str()) != except);
+        // Who has been turned away or evicted takes no room; nor has who was deleted, by the scheduler's count either.
+        let stays =
+            |desired: &Desired| !desired.gone && desired.ending.as_ref().is_none_or(|ending| ending.verdict.is_none());
+        let wanted = others.map(|(_, handle)| handle.desired.borrow().clone());
+        let over = self.over();
+        // The API's latest word says what of a pod that shrinks is still in force.
+        let latest = |pod: Arc<Pod>| {
+            let news = self.from_api.get(&uid(&pod)).and_then(|news| self.grants.known(news));
+            news.unwrap_or(pod)
+        };
+        let here = wanted.filter(stays).map(|desired| latest(desired.pod));
+        here.filter(|pod| !over.contains(&uid(pod)) && !is_over(pod)).collect()
+    }
+
+    /// The uids of the pods whose statuses say that they are over.
+    fn over(&self) -> BTreeSet<String> {
+        self.shared.statuses.pods().iter().filter(|pod| is_over(pod)).map(uid).collect()
+    }
+
+    /// What the node has for pods, with `here` on it.
+    fn room<'a>(&'a self, here: &'a [Arc<Pod>], labels: Option<&'a BTreeMap<String, String>>) -> Room<'a> {
         let (cpu_milli, memory_bytes) = self.shared.allocatable();
-        let room = Room {
+        Room {
             name: &self.shared.config.node_name,
-            labels: labels.as_ref(),
+            labels,
             cpu_milli,
             memory_bytes,
             pods_max: self.shared.config.pods_max,
-            pods: here.iter().filter(|pod| !over.contains(&uid(pod)) && !is_over(pod)).map(|pod| &**pod).collect(),
+            pods: here.iter().map(|pod| &**pod).collect(),
             pressure: pressure::now(&self.shared),
-        };
-        let verdict = admission::refuses(pod, &room)?;
-        self.shared.recorder.tell(pod, None, Notice::warning(&verdict.reason, &verdict.message));
-        Some(Ending { since: env::time::now(), grace_seconds: 0, verdict: Some(verdict) })
+        }
     }
 
     /// Keeps the API's pictures of static pods as those are, and takes away those of none.
@@ -339,9 +382,14 @@ impl Kubelet {
         });
     }
 
-    fn hire(&mut self, uid: String, desired: Desired) {
+    /// Makes a worker that does not work yet.
+    fn engage(&mut self, uid: &str, desired: Desired) -> (String, Worker) {
         let (worker, handle) = Worker::new(self.shared.clone(), desired);
-        self.workers.insert(uid.clone(), handle);
+        self.workers.insert(uid.to_owned(), handle);
+        (uid.to_owned(), worker)
+    }
+
+    fn set_to_work(&self, uid: String, worker: Worker) {
         let ended = self.ended.clone();
         env::task::spawn(env::task::Fate::Local, "pod-worker", async move {
             let work = env::task::spawn(env::task::Fate::Local, "pod", worker.run());
@@ -369,6 +417,7 @@ impl Kubelet {
     fn worker_ended(&mut self, uid: &str) {
         self.workers.remove(uid);
         self.listed.remove(uid);
+        self.grants.forget(uid);
         self.hire_wanted();
     }
 
@@ -427,7 +476,8 @@ impl Kubelet {
             tracing::info!(%uid, pod = pod.metadata.name, "ending a pod that nobody wants");
             let grace_seconds = termination::pod_grace_seconds(&pod);
             let ending = Some(Ending { since: env::time::now(), grace_seconds, verdict: None });
-            self.hire(uid, Desired { pod, ending, gone: true });
+            let (uid, worker) = self.engage(&uid, Desired { ending, gone: true, ..Desired::of(pod) });
+            self.set_to_work(uid, worker);
         }
         self.listed = seen;
     }
@@ -439,6 +489,11 @@ fn next(interval: Duration) -> env::time::Instant {
 
 fn uid(pod: &Pod) -> String {
     pod.metadata.uid.clone().unwrap_or_default()
+}
+
+/// Whether the node took the pod some time before.
+fn has_begun(pod: &Pod) -> bool {
+    pod.status.as_ref().is_some_and(|status| status.start_time.is_some())
 }
 
 /// The ending that the API asks for.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cri::v1::{
-    Container, ContainerFilter, ContainerState, ContainerStatus, PodSandboxFilter, PodSandboxState, PodSandboxStatus,
+    Container, ContainerFilter, ContainerState, ContainerStatus, LinuxContainerResources, PodSandboxFilter,
+    PodSandboxState, PodSandboxStatus,
 };
 use cri::{Failure, Runtime};
 use jiff::Timestamp;
 use podplan::identity::{annotation, label};
+use podplan::resize::{Size, Told};
 use podplan::{Observed, Sandbox, Seen, Stage};
 
 /// Looks at one pod. What cannot change any more is asked for once.
@@ -139,6 +141,7 @@ fn sandbox(status: &PodSandboxStatus) -> Sandbox {
         host_network,
         ips: std::iter::once(network.ip).chain(more).filter(|ip| !ip.is_empty()).collect(),
         created_at: at(status.created_at).unwrap_or_default(),
+        size: status.annotations.get(annotation::SIZE).and_then(|text| Size::parse(text)),
     }
 }
 
@@ -163,7 +166,13 @@ fn container(status: &ContainerStatus, sandbox: &str) -> Seen {
         image_id: status.image_ref.clone(),
         hash: note(annotation::HASH).and_then(|hash| u32::from_str_radix(hash, 16).ok()),
         grace_seconds: note(annotation::GRACE).and_then(|grace| grace.parse().ok()),
+        size: note(annotation::SIZE).and_then(|text| Size::parse(text)),
+        told: status.resources.as_ref().and_then(|resources| told(resources.linux.as_ref()?)),
     }
+}
+
+fn told(linux: &LinuxContainerResources) -> Option<Told> {
+    Told::of(linux.cpu_shares, linux.cpu_quota, linux.cpu_period, linux.memory_limit_in_bytes)
 }
 
 /// The process that containerd and CRI-O name in the JSON text `info`.

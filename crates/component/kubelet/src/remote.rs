@@ -17,6 +17,7 @@ use informer::{Informer, Informers, Scope, Subscription};
 use object::Value;
 use parking_lot::Mutex;
 use podplan::identity::{self, annotation};
+use podplan::resize::CONDITIONS;
 use typed::Kind;
 use typed::api::coordination::v1::Lease;
 use typed::api::core::v1::{
@@ -300,7 +301,9 @@ fn merged(live: Option<&PodStatus>, ours: PodStatus) -> PodStatus {
     let Some(live) = live else { return ours };
     let mut conditions = ours.conditions.clone().unwrap_or_default();
     let foreign = live.conditions.iter().flatten();
-    let foreign: Vec<_> = foreign.filter(|it| conditions.iter().all(|own| own.type_ != it.type_)).cloned().collect();
+    // What tells of a resize goes when it is over.
+    let theirs = |type_: &str| !CONDITIONS.contains(&type_) && conditions.iter().all(|own| own.type_ != type_);
+    let foreign: Vec<_> = foreign.filter(|it| theirs(&it.type_)).cloned().collect();
     conditions.extend(foreign);
     PodStatus {
         conditions: Some(conditions),

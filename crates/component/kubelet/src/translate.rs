@@ -9,6 +9,7 @@ use cri::v1::{
     PortMapping, Protocol, SeLinuxOption, SecurityProfile, SupplementalGroupsPolicy, security_profile::ProfileType,
 };
 use podplan::network::Dns;
+use podplan::resize::Size;
 use podplan::resources::{self, Limits};
 use podplan::security::{self, Profile, Security};
 use podplan::{Role, identity};
@@ -65,7 +66,7 @@ pub(crate) fn sandbox(inputs: SandboxInputs<'_>) -> Result<PodSandboxConfig, Str
         }),
         port_mappings: if host_network { Vec::new() } else { ports(&spec.containers) },
         labels: identity::sandbox_labels(pod),
-        annotations: meta.annotations.clone().unwrap_or_default(),
+        annotations: identity::sandbox_annotations(pod),
         linux: Some(LinuxPodSandboxConfig {
             cgroup_parent: inputs.cgroup_parent,
             security_context: Some(security_context),
@@ -212,6 +213,24 @@ fn selinux(options: &SELinuxOptions) -> SeLinuxOption {
         r#type: options.type_.clone().unwrap_or_default(),
         level: options.level.clone().unwrap_or_default(),
     }
+}
+
+/// What the runtime is told of a running container that changes its size.
+pub(crate) fn container_resources(
+    pod: &Pod,
+    role: Role,
+    container: &Container,
+    size: Size,
+    memory_bytes: u64,
+) -> LinuxContainerResources {
+    let score = podplan::qos::oom_score_adj(pod, role, container, memory_bytes);
+    let huge_pages = resources::container(pod, container).huge_pages;
+    limits(&Limits { huge_pages, ..size.limits() }, score)
+}
+
+/// What the runtime is told of a pod whose cgroup changes.
+pub(crate) fn pod_resources(pod: &Pod, size: Size) -> LinuxContainerResources {
+    limits(&Limits { huge_pages: resources::pod(pod).huge_pages, ..size.limits() }, 0)
 }
 
 fn limits(limits: &Limits, oom_score_adj: i64) -> LinuxContainerResources {

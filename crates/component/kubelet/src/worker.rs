@@ -4,7 +4,9 @@
 //! the plan named. It never asks the runtime "and now?" while nothing happened.
 
 mod hooks;
+pub(crate) mod kept;
 mod launch;
+mod resizing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use podplan::backoff::BackOffs;
 use podplan::probe::{Findings, KINDS, Kind};
+use podplan::resize::{self, Allocation, Pending, Resizing};
 use podplan::status::{self, Node};
 use podplan::termination::{self, Ending};
 use podplan::{Held, Holds, Observed, Plan, Seen, Situation, Stage, Stop};
@@ -40,11 +43,23 @@ const REFRESH_JITTER_SECONDS: u64 = 30;
 /// What is wanted of a pod.
 #[derive(Debug, Clone)]
 pub(crate) struct Desired {
+    /// The pod, with the resources that it was granted.
     pub(crate) pod: Arc<Pod>,
+    /// The resources that it asks for beyond, and why it has to wait for them.
+    pub(crate) pending: Option<Pending>,
+    /// The generation of the pod that was granted a resize last.
+    pub(crate) granted_generation: Option<i64>,
     /// It is to end.
     pub(crate) ending: Option<Ending>,
     /// Nobody knows it any more: when it has ended, nothing of it stays.
     pub(crate) gone: bool,
+}
+
+impl Desired {
+    /// That `pod` is wanted, and nothing else.
+    pub(crate) fn of(pod: Arc<Pod>) -> Desired {
+        Desired { pod, pending: None, granted_generation: None, ending: None, gone: false }
+    }
 }
 
 /// A handle to a running worker.
@@ -80,6 +95,10 @@ pub(crate) struct Worker {
     recheck: Duration,
     /// When volumes that show API objects are brought up to date.
     refresh_at: Option<Timestamp>,
+    resizing: Resizing,
+    granted_generation: Option<i64>,
+    /// What was granted, as it stands on disk.
+    kept: Option<Allocation>,
 }
 
 impl Worker {
@@ -110,14 +129,20 @@ impl Worker {
             blocked_until: None,
             recheck: RECHECK_MIN,
             refresh_at: None,
+            resizing: Resizing::default(),
+            granted_generation: None,
+            kept: None,
         };
         (worker, Handle { desired: sender, notify })
     }
 
     /// Lives with the pod until nothing of it is left.
     pub(crate) async fn run(mut self) {
+        let pod = self.desired.borrow().pod.clone();
+        self.remember_resize(&pod);
         loop {
             let desired = self.desired.borrow_and_update().clone();
+            self.heed(&desired);
             if let Err(failure) = self.look_around(&desired.pod).await {
                 tracing::warn!(pod = desired.pod.metadata.name, %failure, "the runtime did not answer");
                 self.rest(Some(later(RETRY_SECONDS))).await;
@@ -136,6 +161,7 @@ impl Worker {
             }
             if let Some(until) = self.blocked_until.filter(|until| *until > env::time::now()) {
                 plan.sandbox = None;
+                plan.resize = None;
                 plan.start.clear();
                 plan.wake_at = Some(plan.wake_at.map_or(until, |at| at.min(until)));
             }
@@ -196,17 +222,11 @@ impl Worker {
 
     fn plan(&mut self, pod: &Arc<Pod>, ending: Option<&Ending>) -> Plan {
         let findings = self.findings.borrow().clone();
-        let situation = Situation {
-            pod,
-            observed: &self.look.observed,
-            probes: &findings,
-            crash_loops: &self.crash_loops,
-            bounds: self.shared.config.crash_loop,
-            holds: &self.holds,
-            ending,
-            previous: &self.previous,
-            now: env::time::now(),
-        };
+        if ending.is_none() {
+            let unfinished = resize::unfinished(&self.situation(pod, &findings, ending));
+            self.follow_resize(pod, unfinished);
+        }
+        let situation = self.situation(pod, &findings, ending);
         let plan = podplan::plan(&situation);
         let node = Node { ips: self.shared.config.node_ips.clone(), runtime: self.shared.runtime_name.clone() };
         let status = status::status(&situation, &plan, &node);
@@ -216,6 +236,21 @@ impl Worker {
             self.shared.statuses.set(pod, status);
         }
         plan
+    }
+
+    fn situation<'a>(&'a self, pod: &'a Pod, probes: &'a Findings, ending: Option<&'a Ending>) -> Situation<'a> {
+        Situation {
+            pod,
+            observed: &self.look.observed,
+            probes,
+            crash_loops: &self.crash_loops,
+            bounds: self.shared.config.crash_loop,
+            holds: &self.holds,
+            ending,
+            previous: &self.previous,
+            resizing: &self.resizing,
+            now: env::time::now(),
+        }
     }
 
     /// Watches what runs, and probes it.
@@ -327,6 +362,10 @@ impl Worker {
     }
 
     async fn execute(&mut self, pod: &Arc<Pod>, plan: Plan) {
+        if let Err(error) = self.keep_grant(pod, &plan).await {
+            tracing::warn!(pod = pod.metadata.name, %error, "what the pod was granted cannot be kept");
+            return self.rest(Some(later(RETRY_SECONDS))).await;
+        }
         if !plan.stop.is_empty() {
             let stops =
                 plan.stop.iter().map(|stop| hooks::stop(&self.shared, &self.look, pod, stop, &self.pre_stopped));
@@ -348,11 +387,18 @@ impl Worker {
             }
             self.observer.forget(id);
         }
-        if let Some(attempt) = plan.sandbox
-            && let Err(message) = self.make_sandbox(pod, attempt).await
-        {
-            self.shared.recorder.tell(pod, None, Notice::warning(message.0, &message.1));
-            self.blocked_until = Some(later(RETRY_SECONDS));
+        if let Some(attempt) = plan.sandbox {
+            // A new pod's grant is written while its sandbox is made; should that fail, it is tried again before a start.
+            let writing = self.writing(pod);
+            let (written, made) = futures::join!(writing, self.make_sandbox(pod, attempt));
+            self.kept = written.ok().flatten().or_else(|| self.kept.take());
+            if let Err(message) = made {
+                self.shared.recorder.tell(pod, None, Notice::warning(message.0, &message.1));
+                self.blocked_until = Some(later(RETRY_SECONDS));
+            }
+        }
+        if let Some(need) = &plan.resize {
+            self.resize(pod, need).await;
         }
         for start in &plan.start {
             match self.start(pod, start).await {

@@ -85,15 +85,43 @@ impl Amounts {
 /// What a pod's spec asks for (`requests`) or may use at most (`limits`): the sum of its containers, or what starting up
 /// needs if that is more; amounts of the whole pod win; the runtime's overhead comes on top.
 pub(crate) fn of_pod(spec: &Value, which: &str) -> Amounts {
-    let of = |container: &Value| Amounts::at(container, &["resources", which]);
+    sum(spec, which, &|_, own| own)
+}
+
+/// The same of a pod as it stands: while it is being resized (KEP-1287), a container counts for the most of what it asks
+/// for, what it was granted and what is in force. A resize that cannot be counts as not asked for.
+pub(crate) fn held_by_pod(pod: &Value, which: &str) -> Amounts {
+    let Some(spec) = pod.get("spec") else { return Amounts::default() };
+    let conditions = pod.list_at(&["status", "conditions"]);
+    let infeasible = conditions.iter().any(|condition| {
+        tree::text(condition, &["type"]) == "PodResizePending" && tree::text(condition, &["reason"]) == "Infeasible"
+    });
+    let statuses = ["containerStatuses", "initContainerStatuses"].map(|list| pod.list_at(&["status", list]));
+    sum(spec, which, &|name, own| {
+        let status = statuses.iter().flat_map(|list| list.iter()).find(|status| tree::text(status, &["name"]) == name);
+        let Some(status) = status.filter(|status| tree::is_set(status, &["resources"])) else { return own };
+        let mut held = if infeasible { Amounts::default() } else { own };
+        held.raise(&Amounts::at(status, &["resources", which]));
+        if which == "requests" {
+            held.raise(&Amounts::at(status, &["allocatedResources"]));
+        }
+        held
+    })
+}
+
+/// Sums up containers, each by what `held` makes of its name and its own amounts when it is one that keeps running.
+fn sum(spec: &Value, which: &str, held: &dyn Fn(&str, Amounts) -> Amounts) -> Amounts {
+    let own = |container: &Value| Amounts::at(container, &["resources", which]);
+    let of = |container: &Value| held(tree::text(container, &["name"]), own(container));
     let mut sum = Amounts::default();
     for container in spec.list_at(&["containers"]) {
         sum.add(&of(container));
     }
     let (mut sidecars, mut starting) = (Amounts::default(), Amounts::default());
     for container in spec.list_at(&["initContainers"]) {
-        let mut now = of(container);
+        let mut now = own(container);
         if tree::text(container, &["restartPolicy"]) == "Always" {
+            now = of(container);
             sum.add(&now);
             sidecars.add(&now);
             now = Amounts::default();

@@ -31,13 +31,17 @@ pub struct Room<'a> {
 
 /// Why the node turns `pod` away; `None` when it takes it. Reasons and messages are upstream's.
 pub fn refuses(pod: &Pod, room: &Room<'_>) -> Option<EndingVerdict> {
+    let (reason, message) = misfit(pod, room)?;
+    Some(EndingVerdict { reason, message: format!("Pod was rejected: {message}") })
+}
+
+/// The reason and the message of what keeps `pod` from fitting into `room`.
+pub(crate) fn misfit(pod: &Pod, room: &Room<'_>) -> Option<(String, String)> {
     // What keeps the node going has a place on it.
     if eviction::is_critical(pod) {
         return None;
     }
-    let verdict = |reason: &str, message: String| {
-        Some(EndingVerdict { reason: reason.to_owned(), message: format!("Pod was rejected: {message}") })
-    };
+    let verdict = |reason: &str, message: String| Some((reason.to_owned(), message));
     let [memory, disk, pids] = room.pressure;
     if let Some(message) = eviction::refuses(pod, memory, disk, pids) {
         return verdict("Evicted", message);
@@ -52,7 +56,7 @@ pub fn refuses(pod: &Pod, room: &Room<'_>) -> Option<EndingVerdict> {
         return verdict("NodePorts", message.to_owned());
     }
     let asked = resources::totals(pod);
-    let given = room.pods.iter().map(|pod| resources::totals(pod));
+    let given = room.pods.iter().map(|pod| resources::held(pod));
     let (cpu, bytes) = given.fold((0_i64, 0_i64), |(cpu, bytes), one| {
         (cpu.saturating_add(one.cpu_request_milli), bytes.saturating_add(one.memory_request_bytes))
     });

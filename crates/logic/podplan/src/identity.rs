@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use typed::api::core::v1::{Container, Pod};
 
+use crate::resize::Size;
+
 /// Labels on sandboxes and containers.
 pub mod label {
     /// The pod's name.
@@ -28,6 +30,8 @@ pub mod annotation {
     pub const TERMINATION_MESSAGE_POLICY: &str = "io.kubernetes.container.terminationMessagePolicy";
     /// The pod's grace period, in seconds.
     pub const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
+    /// How large a container or a sandbox was made ([`crate::resize::Size::text`]).
+    pub const SIZE: &str = "ferrokube.io/size";
     /// Where a pod comes from: `file`, `http` or `api`.
     pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
     /// The hash of a static pod's manifest.
@@ -79,6 +83,13 @@ pub fn sandbox_labels(pod: &Pod) -> BTreeMap<String, String> {
     labels
 }
 
+/// The annotations of a pod's sandbox: the pod's own, and what a restarted kubelet must know of it.
+pub fn sandbox_annotations(pod: &Pod) -> BTreeMap<String, String> {
+    let mut annotations = pod.metadata.annotations.clone().unwrap_or_default();
+    annotations.insert(annotation::SIZE.to_owned(), Size::of_pod(pod).text());
+    annotations
+}
+
 /// The labels of a container.
 pub fn container_labels(pod: &Pod, container: &Container) -> BTreeMap<String, String> {
     let mut labels = pod_labels(pod);
@@ -103,6 +114,7 @@ pub fn container_annotations(pod: &Pod, container: &Container, attempt: u32) -> 
         (annotation::RESTART_COUNT.to_owned(), attempt.to_string()),
         (annotation::TERMINATION_MESSAGE_PATH.to_owned(), path.to_owned()),
         (annotation::TERMINATION_MESSAGE_POLICY.to_owned(), policy.to_owned()),
+        (annotation::SIZE.to_owned(), Size::of_container(pod, container).text()),
     ]);
     if let Some(seconds) = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds) {
         annotations.insert(annotation::GRACE.to_owned(), seconds.to_string());

@@ -5,7 +5,8 @@
 //! report. Whoever executes it has no choice left and asks again when something happened.
 //!
 //! Beside it stand the derivations that a container's configuration needs: [`environment`], [`fields`], [`security`],
-//! [`network`], [`resources`], [`identity`], [`images`], [`probe`]; each a function of its arguments.
+//! [`network`], [`resources`], [`identity`], [`images`], [`probe`]; each a function of its arguments. A change of resources
+//! while the pod runs is [`resize`]'s.
 //!
 //! What is deliberately not here: the runtime, files, sockets, the clock, the API.
 //!
@@ -30,6 +31,7 @@ pub mod observed;
 pub mod probe;
 pub mod qos;
 pub mod quantity;
+pub mod resize;
 pub mod resources;
 pub mod restart;
 pub mod security;

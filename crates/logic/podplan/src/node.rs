@@ -15,6 +15,13 @@ use crate::eviction::{self, Reading, Signal, Threshold};
 /// How many images a node names (`nodeStatusMaxImages`).
 pub const IMAGES_MAX: usize = 50;
 
+/// What this kubelet can do that others may not (KEP-5328), sorted: pods that need it come only to nodes that say so.
+pub const DECLARED_FEATURES: [&str; 3] = [
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+    "RestartAllContainersOnContainerExits",
+];
+
 /// Everything that a node's object is made of.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -68,6 +75,7 @@ pub fn node(facts: &Facts, thresholds: &[Threshold], previous: Option<&NodeStatu
         addresses: Some(addresses(facts)),
         conditions: Some(conditions(facts, thresholds, previous, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: facts.port }) }),
+        declared_features: Some(DECLARED_FEATURES.map(str::to_owned).to_vec()),
         images: Some(facts.images.iter().take(IMAGES_MAX).cloned().collect()),
         node_info: Some(facts.system.clone()),
         ..Default::default()

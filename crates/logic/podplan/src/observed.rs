@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::resize::{Size, Told};
+
 /// Where a container stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -48,6 +50,10 @@ pub struct Seen {
     pub hash: Option<u32>,
     /// The grace period of the pod when the container was made, in seconds, for a pod whose specification is gone.
     pub grace_seconds: Option<i64>,
+    /// How large it was made; `None` of one that was made before sizes were noted, and such a one is as it should be.
+    pub size: Option<Size>,
+    /// What the runtime tells of its resources.
+    pub told: Option<Told>,
 }
 
 /// A sandbox that the runtime reports.
@@ -65,6 +71,8 @@ pub struct Sandbox {
     pub ips: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How large its pod's cgroup was made; `None` as for a container.
+    pub size: Option<Size>,
 }
 
 /// Everything that the runtime reports about one pod.

@@ -11,6 +11,7 @@ use typed::api::core::v1::{Container, LifecycleHandler, Pod, PodSpec, PodStatus}
 use crate::backoff::{BackOffs, Bounds, go_text};
 use crate::observed::{Observed, Sandbox, Seen, Stage};
 use crate::probe::Findings;
+use crate::resize::{self, Need, Resizing};
 use crate::restart::{Verdict, verdict};
 use crate::sandbox::{self, SandboxNeed};
 use crate::termination::{self, Ending};
@@ -62,6 +63,8 @@ pub struct Situation<'a> {
     pub ending: Option<&'a Ending>,
     /// The status reported last.
     pub previous: &'a PodStatus,
+    /// What is known of its resize. The pod itself is as it was granted.
+    pub resizing: &'a Resizing,
     /// The time.
     pub now: Timestamp,
 }
@@ -88,6 +91,8 @@ pub enum StopReason {
     LivenessProbe,
     /// The startup probe failed.
     StartupProbe,
+    /// Its resources change, and it is to start anew with them.
+    Resize,
     /// Nobody knows its state.
     Unknown,
     /// The pod ends, or starts over.
@@ -111,7 +116,8 @@ pub struct Stop {
     pub message: String,
 }
 
-/// What to do now. At most one of the first five is not empty; do it, look again, ask again.
+/// What to do now. At most one of the first five is not empty, and a resize comes before the starts beside it; do it,
+/// look again, ask again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// Stop these, all at once.
@@ -122,6 +128,8 @@ pub struct Plan {
     pub stop_sandboxes: Vec<String>,
     /// Make a sandbox with this attempt number.
     pub sandbox: Option<u32>,
+    /// Change the resources of what runs. That it fails keeps nothing else from being done.
+    pub resize: Option<Need>,
     /// Start these, in this order.
     pub start: Vec<Start>,
     /// Containers that wait, and why.
@@ -139,6 +147,7 @@ impl Plan {
             && self.remove.is_empty()
             && self.stop_sandboxes.is_empty()
             && self.sandbox.is_none()
+            && self.resize.is_none()
             && self.start.is_empty()
     }
 
@@ -161,6 +170,7 @@ impl Plan {
             self.sandbox = None;
         }
         if first < 4 {
+            self.resize = None;
             self.start.clear();
         }
         self
@@ -187,6 +197,7 @@ pub fn plan(s: &Situation<'_>) -> Plan {
         SandboxNeed::None => {
             let newest = s.observed.sandbox().expect("a sandbox that serves is there");
             in_sandbox(s, pod_spec, newest, &mut plan);
+            in_place(s, &mut plan);
         }
     }
     plan.first_layer()
@@ -208,7 +219,9 @@ fn new_sandbox(s: &Situation<'_>, pod_spec: &PodSpec, attempt: u32, plan: &mut P
 /// Whether a container would be started if there were a sandbox.
 fn anything_to_run(s: &Situation<'_>, pod_spec: &PodSpec) -> bool {
     let failed = |seen: &Seen, role, container: &Container| {
-        seen.stage == Stage::Exited && verdict(pod_spec, role, container, seen.exit_code) == Verdict::Stay
+        seen.stage == Stage::Exited
+            && !resize::is_restarting(s, seen)
+            && verdict(pod_spec, role, container, seen.exit_code) == Verdict::Stay
     };
     let init_failed = spec::inits(pod_spec).iter().filter(|container| !spec::is_sidecar(container)).any(|container| {
         s.observed
@@ -245,6 +258,15 @@ fn in_sandbox(s: &Situation<'_>, pod_spec: &PodSpec, sandbox: &Sandbox, plan: &m
     }
 }
 
+/// Plans the resize of what goes on running, now or after its back-off.
+fn in_place(s: &Situation<'_>, plan: &mut Plan) {
+    let Some(need) = resize::need(s) else { return };
+    match s.resizing.not_before.filter(|at| *at > s.now) {
+        Some(at) => plan.wake(at),
+        None => plan.resize = Some(need),
+    }
+}
+
 /// Plans one regular container; whether it runs, or will.
 fn regular(s: &Situation<'_>, pod_spec: &PodSpec, sandbox: &Sandbox, container: &Container, plan: &mut Plan) -> bool {
     let Some(seen) = s.observed.latest(&container.name) else {
@@ -262,6 +284,7 @@ fn regular(s: &Situation<'_>, pod_spec: &PodSpec, sandbox: &Sandbox, container: 
         // A container that was made but did not start counts as one that failed.
         Stage::Created | Stage::Exited => {
             let again = seen.stage == Stage::Created
+                || resize::is_restarting(s, seen)
                 || verdict(pod_spec, Role::Regular, container, seen.exit_code) != Verdict::Stay;
             if again {
                 start(s, Role::Regular, container, Some(seen), plan);
@@ -282,6 +305,10 @@ pub(crate) fn running(s: &Situation<'_>, seen: &Seen, role: Role, container: &Co
         (StopReason::LivenessProbe, format!("{prefix} {name} failed liveness probe"))
     } else if s.probes.startup_failed(&seen.id) {
         (StopReason::StartupProbe, format!("{prefix} {name} failed startup probe"))
+    } else if role != Role::Init && resize::restarts(s, seen, container) {
+        let message = format!("Container {name} resize requires restart");
+        plan.stop.push(termination::stop(s, seen, StopReason::Resize, message));
+        return true;
     } else {
         return true;
     };
@@ -301,7 +328,9 @@ pub(crate) fn start(s: &Situation<'_>, role: Role, container: &Container, before
         plan.held.insert(name.clone(), held.clone());
         return;
     }
-    let failed_at = before.map(|seen| seen.finished_at.unwrap_or(seen.created_at));
+    // One that was stopped to get another size has not failed.
+    let failed = before.filter(|seen| !resize::is_restarting(s, seen));
+    let failed_at = failed.map(|seen| seen.finished_at.unwrap_or(seen.created_at));
     if let Some(failed_at) = failed_at {
         let key = identity::crash_loop_key(container);
         let until = s.crash_loops.until(&key, failed_at, s.bounds).filter(|(until, _)| *until > s.now);

@@ -7,6 +7,7 @@ use typed::resource::Quantity;
 
 use crate::plan::Role;
 use crate::qos::Class;
+use crate::resize::Size;
 use crate::{qos, quantity, spec};
 
 /// The least weight that the kernel takes.
@@ -37,6 +38,12 @@ pub fn shares(milli: i64) -> u64 {
     shares.clamp(SHARES_MIN, SHARES_MAX)
 }
 
+/// The request that a CPU weight stands for, in thousandths of a core, rounded up: the inverse of [`shares`].
+pub fn milli_of_shares(shares: u64) -> i64 {
+    let milli = if shares < SHARES_MIN { 0 } else { shares.saturating_mul(1000).div_ceil(1024) };
+    i64::try_from(milli).unwrap_or(i64::MAX)
+}
+
 /// The CPU quota for a limit in thousandths of a core; `None` without a limit.
 pub fn quota_micros(milli: i64) -> Option<i64> {
     let period = i64::try_from(PERIOD_MICROS).expect("the period is a small number");
@@ -45,33 +52,13 @@ pub fn quota_micros(milli: i64) -> Option<i64> {
 
 /// What a container's cgroup allows.
 pub fn container(pod: &Pod, container: &Container) -> Limits {
-    let requirements = container.resources.clone().unwrap_or_default();
-    let limit = milli(&requirements.limits, "cpu");
-    let request = milli(&requirements.requests, "cpu").or(limit).unwrap_or_default();
-    // A container without a limit of its own is held by its pod's.
-    let whole = pod.spec.as_ref().and_then(|spec| spec.resources.as_ref());
-    let of_pod = |name: &str| whole.and_then(|whole| whole.limits.as_ref()?.get(name));
-    let memory = bytes(&requirements.limits, "memory").or_else(|| of_pod("memory").and_then(quantity::value));
-    let cpu = limit.or_else(|| of_pod("cpu").and_then(quantity::milli)).unwrap_or_default();
-    Limits {
-        cpu_shares: Some(shares(request)),
-        cpu_quota_micros: quota_micros(cpu),
-        memory_bytes: memory.filter(|bytes| *bytes > 0),
-        huge_pages: huge_pages(&requirements),
-    }
+    let huge_pages = container.resources.as_ref().map(huge_pages).unwrap_or_default();
+    Limits { huge_pages, ..Size::of_container(pod, container).limits() }
 }
 
 /// What a pod's cgroup allows.
 pub fn pod(pod: &Pod) -> Limits {
-    let sum = totals(pod);
-    let class = qos::class(pod);
-    let cpu_shares = Some(if class == Class::BestEffort { SHARES_MIN } else { shares(sum.cpu_request_milli) });
-    Limits {
-        cpu_shares,
-        cpu_quota_micros: sum.cpu_limit_milli.and_then(quota_micros),
-        memory_bytes: sum.memory_limit_bytes.filter(|bytes| *bytes > 0),
-        huge_pages: sum.huge_pages,
-    }
+    Limits { huge_pages: totals(pod).huge_pages, ..Size::of_pod(pod).limits() }
 }
 
 /// What a pod asks for and is allowed, all its containers together.
@@ -92,48 +79,84 @@ pub struct Totals {
 /// Sums up a pod: its regular containers and sidecars together, or what its init containers need at their most, with
 /// the sidecars that run by then (KEP-753); amounts given for the pod as a whole come first.
 pub fn totals(pod: &Pod) -> Totals {
-    let one = |container: &Container| {
-        let requirements = container.resources.clone().unwrap_or_default();
-        let cpu_limit = milli(&requirements.limits, "cpu");
-        let memory_limit = bytes(&requirements.limits, "memory");
-        Totals {
-            cpu_request_milli: milli(&requirements.requests, "cpu").or(cpu_limit).unwrap_or_default(),
-            memory_request_bytes: bytes(&requirements.requests, "memory").or(memory_limit).unwrap_or_default(),
-            cpu_limit_milli: cpu_limit,
-            memory_limit_bytes: memory_limit,
-            huge_pages: huge_pages(&requirements),
+    sum(pod, |requirements, _, _| requirements)
+}
+
+/// The same of a pod that takes room on the node: what its status says it still has counts, where that is more (KEP-1287).
+pub fn held(pod: &Pod) -> Totals {
+    let status = pod.status.as_ref();
+    sum(pod, |mut requirements, role, name| {
+        let told = match (role, name) {
+            (_, None) => status.map(|it| (it.resources.as_ref(), it.allocated_resources.as_ref())),
+            (Role::Regular | Role::Sidecar, Some(name)) => status
+                .and_then(|it| crate::status::container_status(it, name))
+                .map(|it| (it.resources.as_ref(), it.allocated_resources.as_ref())),
+            _ => None,
+        };
+        let Some((Some(actual), allocated)) = told else { return requirements };
+        let requests = requirements.requests.get_or_insert_default();
+        for (resource, amount) in actual.requests.iter().chain(allocated).flatten() {
+            let known = requests.get(resource);
+            // A pod asks as a whole only for what its specification names; the rest of its status is a sum.
+            let counts = name.is_some() || known.is_some();
+            if counts && known.is_none_or(|known| quantity::milli(known) < quantity::milli(amount)) {
+                requests.insert(resource.clone(), amount.clone());
+            }
         }
-    };
+        requirements
+    })
+}
+
+/// Sums up what `read` makes of the requirements of each container, and of the pod as a whole (without a name).
+fn sum(pod: &Pod, read: impl Fn(ResourceRequirements, Role, Option<&str>) -> ResourceRequirements) -> Totals {
     let zero = Totals { cpu_limit_milli: Some(0), memory_limit_bytes: Some(0), ..Totals::default() };
     let (mut sidecars, mut peak, mut regular) = (zero.clone(), zero.clone(), zero);
     for (role, container) in spec::containers(pod) {
+        let requirements = container.resources.clone().unwrap_or_default();
+        let one = one(&read(requirements, role, Some(&container.name)));
         match role {
-            Role::Regular => regular = add(&regular, &one(&container)),
+            Role::Regular => regular = add(&regular, &one),
             Role::Sidecar => {
-                sidecars = add(&sidecars, &one(&container));
+                sidecars = add(&sidecars, &one);
                 peak = most(&peak, &sidecars);
             }
-            Role::Init => peak = most(&peak, &add(&sidecars, &one(&container))),
+            Role::Init => peak = most(&peak, &add(&sidecars, &one)),
             Role::Ephemeral => {}
         }
     }
     let mut result = most(&peak, &add(&regular, &sidecars));
     let spec = pod.spec.as_ref();
-    if let Some(whole) = spec.and_then(|spec| spec.resources.as_ref()) {
+    if let Some(whole) = spec.and_then(|spec| spec.resources.clone()) {
+        let whole = read(whole, Role::Regular, None);
         result.cpu_request_milli = milli(&whole.requests, "cpu").unwrap_or(result.cpu_request_milli);
         result.memory_request_bytes = bytes(&whole.requests, "memory").unwrap_or(result.memory_request_bytes);
         result.cpu_limit_milli = milli(&whole.limits, "cpu").or(result.cpu_limit_milli);
         result.memory_limit_bytes = bytes(&whole.limits, "memory").or(result.memory_limit_bytes);
     }
-    if let Some(overhead) = spec.and_then(|spec| spec.overhead.clone()) {
-        let cpu = overhead.get("cpu").and_then(quantity::milli).unwrap_or_default();
-        let memory = overhead.get("memory").and_then(quantity::value).unwrap_or_default();
-        result.cpu_request_milli += cpu;
-        result.memory_request_bytes += memory;
-        result.cpu_limit_milli = result.cpu_limit_milli.map(|limit| limit + cpu);
-        result.memory_limit_bytes = result.memory_limit_bytes.map(|limit| limit + memory);
-    }
+    overhead(spec.and_then(|spec| spec.overhead.as_ref()), &mut result);
     result
+}
+
+fn one(requirements: &ResourceRequirements) -> Totals {
+    let cpu_limit = milli(&requirements.limits, "cpu").filter(|limit| *limit > 0);
+    let memory_limit = bytes(&requirements.limits, "memory").filter(|limit| *limit > 0);
+    Totals {
+        cpu_request_milli: milli(&requirements.requests, "cpu").or(cpu_limit).unwrap_or_default(),
+        memory_request_bytes: bytes(&requirements.requests, "memory").or(memory_limit).unwrap_or_default(),
+        cpu_limit_milli: cpu_limit,
+        memory_limit_bytes: memory_limit,
+        huge_pages: huge_pages(requirements),
+    }
+}
+
+fn overhead(overhead: Option<&BTreeMap<String, Quantity>>, result: &mut Totals) {
+    let Some(overhead) = overhead else { return };
+    let cpu = overhead.get("cpu").and_then(quantity::milli).unwrap_or_default();
+    let memory = overhead.get("memory").and_then(quantity::value).unwrap_or_default();
+    result.cpu_request_milli += cpu;
+    result.memory_request_bytes += memory;
+    result.cpu_limit_milli = result.cpu_limit_milli.map(|limit| limit + cpu);
+    result.memory_limit_bytes = result.memory_limit_bytes.map(|limit| limit + memory);
 }
 
 fn add(left: &Totals, right: &Totals) -> Totals {
@@ -157,6 +180,86 @@ fn combine(left: &Totals, right: &Totals, with: fn(i64, i64) -> i64) -> Totals {
         cpu_limit_milli: both(left.cpu_limit_milli, right.cpu_limit_milli),
         memory_limit_bytes: both(left.memory_limit_bytes, right.memory_limit_bytes),
         huge_pages,
+    }
+}
+
+/// Everything that a pod asks for, of whatever resource.
+pub fn requests(pod: &Pod) -> BTreeMap<String, Quantity> {
+    let mut all = lists(pod, |requirements| requirements.requests.as_ref());
+    for (name, amount) in pod.spec.iter().flat_map(|spec| spec.overhead.iter().flatten()) {
+        let Some(amount) = exact(amount) else { continue };
+        let sum = all.get(name).map_or(amount, |known| known.plus(&amount));
+        all.insert(name.clone(), sum);
+    }
+    texts(all)
+}
+
+/// Everything that a pod is allowed where a limit is given, of whatever resource.
+pub fn limits(pod: &Pod) -> BTreeMap<String, Quantity> {
+    let mut all = lists(pod, |requirements| requirements.limits.as_ref());
+    for (name, amount) in pod.spec.iter().flat_map(|spec| spec.overhead.iter().flatten()) {
+        if let (Some(known), Some(amount)) = (all.get_mut(name).filter(|it| it.nanos() != 0), exact(amount)) {
+            *known = known.plus(&amount);
+        }
+    }
+    texts(all)
+}
+
+type Exact = BTreeMap<String, object::Quantity>;
+type List = fn(&ResourceRequirements) -> Option<&BTreeMap<String, Quantity>>;
+
+fn lists(pod: &Pod, list: List) -> Exact {
+    let (mut sum, mut sidecars, mut peak) = (Exact::new(), Exact::new(), Exact::new());
+    for (role, container) in spec::containers(pod) {
+        let own: Exact = container.resources.as_ref().and_then(list).map(exacts).unwrap_or_default();
+        match role {
+            Role::Regular => plus(&mut sum, &own),
+            Role::Sidecar => {
+                plus(&mut sum, &own);
+                plus(&mut sidecars, &own);
+                raise(&mut peak, &sidecars);
+            }
+            Role::Init => {
+                let mut stage = sidecars.clone();
+                plus(&mut stage, &own);
+                raise(&mut peak, &stage);
+            }
+            Role::Ephemeral => {}
+        }
+    }
+    raise(&mut sum, &peak);
+    let whole = pod.spec.as_ref().and_then(|spec| spec.resources.as_ref()).and_then(list);
+    let whole = whole.map(exacts).unwrap_or_default();
+    sum.extend(
+        whole.into_iter().filter(|(name, _)| matches!(&**name, "cpu" | "memory") || name.starts_with("hugepages-")),
+    );
+    sum
+}
+
+fn exact(quantity: &Quantity) -> Option<object::Quantity> {
+    object::Quantity::parse(&quantity.0).ok()
+}
+
+fn exacts(amounts: &BTreeMap<String, Quantity>) -> Exact {
+    amounts.iter().filter_map(|(name, amount)| Some((name.clone(), exact(amount)?))).collect()
+}
+
+fn texts(amounts: Exact) -> BTreeMap<String, Quantity> {
+    amounts.into_iter().map(|(name, amount)| (name, Quantity(amount.text().to_string()))).collect()
+}
+
+fn plus(sum: &mut Exact, more: &Exact) {
+    for (name, amount) in more {
+        let total = sum.get(name).map_or(*amount, |known| known.plus(amount));
+        sum.insert(name.clone(), total);
+    }
+}
+
+fn raise(to: &mut Exact, at_least: &Exact) {
+    for (name, amount) in at_least {
+        if to.get(name).is_none_or(|known| known.nanos() < amount.nanos()) {
+            to.insert(name.clone(), *amount);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) mod mounts;
 pub(crate) mod networking;
 pub(crate) mod node;
 pub(crate) mod pod;
+pub(crate) mod podresize;
 pub(crate) mod podspec;
 pub(crate) mod podupdate;
 pub(crate) mod podvolumes;

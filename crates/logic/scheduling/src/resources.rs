@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use typed::api::core::v1::{Container, ContainerStatus, Pod, PodSpec};
+use typed::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, ResourceRequirements};
 use typed::resource::Quantity;
 
 use crate::ids::Dim;
@@ -85,12 +85,18 @@ fn total(pod: &Pod, spec: &PodSpec, nodes: &mut Nodes, assume: Assume) -> Amount
     }
     raise(&mut sum, &peak);
     let pod_level = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref());
-    for (name, amount) in pod_level.into_iter().flatten() {
-        if name == "cpu" || name == "memory" || name.starts_with("hugepages-") {
-            let dim = nodes.dim(name);
-            sum.insert(dim, amount_of(dim, amount));
-        }
+    let supported = |name: &String| name == "cpu" || name == "memory" || name.starts_with("hugepages-");
+    let named = pod_level.into_iter().flatten().filter(|(name, _)| supported(name));
+    let asked: Amounts =
+        named.map(|(name, amount)| (nodes.dim(name), amount)).map(|(dim, it)| (dim, amount_of(dim, it))).collect();
+    let mut whole = asked.clone();
+    if assume.held && !asked.is_empty() {
+        let status = pod.status.as_ref();
+        let actuated = status.and_then(|status| status.resources.as_ref());
+        raise_held(&mut whole, pod, actuated, status.and_then(|status| status.allocated_resources.as_ref()), nodes);
     }
+    // Only what the pod asks for as a whole counts as a whole; the rest of its status is a sum.
+    sum.extend(asked.keys().map(|dim| (*dim, whole.get(dim).copied().unwrap_or(0))));
     add(&mut sum, &amounts(spec.overhead.as_ref(), nodes));
     sum
 }
@@ -113,10 +119,21 @@ fn container_amounts(pod: &Pod, container: &Container, nodes: &mut Nodes, assume
     own
 }
 
-/// Raises `own` to what the kubelet reports as allocated and actuated. An infeasible resize counts as not asked for.
+/// Raises `own` to what the kubelet reports of the container.
 fn effective(own: &mut Amounts, pod: &Pod, container: &str, nodes: &mut Nodes) {
     let Some(status) = status_of(pod, container) else { return };
-    let Some(actuated) = &status.resources else { return };
+    raise_held(own, pod, status.resources.as_ref(), status.allocated_resources.as_ref(), nodes);
+}
+
+/// Raises `own` to what is allocated and actuated, when that is told. An infeasible resize counts as not asked for.
+fn raise_held(
+    own: &mut Amounts,
+    pod: &Pod,
+    actuated: Option<&ResourceRequirements>,
+    allocated: Option<&BTreeMap<String, Quantity>>,
+    nodes: &mut Nodes,
+) {
+    let Some(actuated) = actuated else { return };
     let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let resize = conditions.find(|condition| condition.type_ == "PodResizePending");
     if resize.is_some_and(|condition| condition.reason.as_deref() == Some("Infeasible")) {
@@ -124,7 +141,7 @@ fn effective(own: &mut Amounts, pod: &Pod, container: &str, nodes: &mut Nodes) {
     }
     let actuated = amounts(actuated.requests.as_ref(), nodes);
     raise(own, &actuated);
-    let allocated = amounts(status.allocated_resources.as_ref(), nodes);
+    let allocated = amounts(allocated, nodes);
     raise(own, &allocated);
 }
 
@@ -155,3 +172,6 @@ fn raise(to: &mut Amounts, at_least: &Amounts) {
         *value = amount.max(*value);
     }
 }
+
+#[cfg(test)]
+mod tests;

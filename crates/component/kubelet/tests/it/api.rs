@@ -18,25 +18,25 @@ use crate::{Node as Host, PATIENCE};
 
 /// What the kubelet did to the API.
 #[derive(Debug, Default, Clone)]
-struct Seen {
-    statuses: BTreeMap<String, PodStatus>,
+pub(crate) struct Seen {
+    pub(crate) statuses: BTreeMap<String, PodStatus>,
     deleted: Vec<String>,
     nodes: Vec<Node>,
     leases: usize,
-    events: Vec<String>,
+    pub(crate) events: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Memory {
+pub(crate) struct Memory {
     pods: Mutex<Option<mpsc::Receiver<PodChange>>>,
-    changes: mpsc::Sender<PodChange>,
+    pub(crate) changes: mpsc::Sender<PodChange>,
     config_map: Mutex<ConfigMap>,
     volume: Mutex<Option<Arc<PersistentVolume>>>,
     seen: watch::Sender<Seen>,
 }
 
 impl Memory {
-    fn new() -> Arc<Memory> {
+    pub(crate) fn new() -> Arc<Memory> {
         let (changes, pods) = mpsc::channel(16);
         let config_map = Mutex::new(ConfigMap {
             data: Some(BTreeMap::from([("greeting".to_owned(), "hello".to_owned())])),
@@ -51,7 +51,7 @@ impl Memory {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    async fn wait(&self, what: &str, mut holds: impl FnMut(&Seen) -> bool) -> Seen {
+    pub(crate) async fn wait(&self, what: &str, mut holds: impl FnMut(&Seen) -> bool) -> Seen {
         let mut seen = self.seen.subscribe();
         let waited = env::time::timeout(PATIENCE, seen.wait_for(|seen| holds(seen))).await;
         match waited {

@@ -6,6 +6,7 @@ mod containerd;
 mod api;
 mod crashes;
 mod network;
+mod resize;
 mod server;
 mod streams;
 

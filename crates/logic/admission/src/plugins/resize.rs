@@ -77,6 +77,13 @@ pub(super) fn capacity(
     };
     let allocatable = amounts::Amounts::at(&node, &["status", "allocatable"]);
     let requests = pod.get("spec").map(|spec| amounts::of_pod(spec, "requests")).unwrap_or_default();
+    match tree::text(&node, &["metadata", "labels", "kubernetes.io/os"]) {
+        "linux" | "" => {}
+        other => {
+            let text = format!("pod resize is only supported on linux nodes, node {name:?} is {other:?}");
+            return refuse("UnsupportedPlatform", text);
+        }
+    }
     let cpu = |amounts: &amounts::Amounts| amounts.get("cpu").map_or(0, |amount| amount.milli_value());
     let memory = |amounts: &amounts::Amounts| amounts.get("memory").map_or(0, |amount| amount.value());
     let lacking: Vec<String> =
@@ -85,15 +92,9 @@ pub(super) fn capacity(
             .filter(|(_, requested, allocatable)| requested > allocatable)
             .map(|(name, requested, allocatable)| format!("{name}, requested: {requested}, allocatable: {allocatable}"))
             .collect();
-    if !lacking.is_empty() {
-        let text = format!("Node didn't have enough allocatable resources: {}", lacking.join("; "));
-        return refuse("NodeCapacity", text);
+    if lacking.is_empty() {
+        return Ok(());
     }
-    match tree::text(&node, &["metadata", "labels", "kubernetes.io/os"]) {
-        "linux" => Ok(()),
-        other => {
-            let text = format!("pod resize is only supported on linux nodes, node {name:?} is {other:?}");
-            refuse("UnsupportedPlatform", text)
-        }
-    }
+    let text = format!("node didn't have enough allocatable resources: {}", lacking.join("; "));
+    refuse("NodeCapacity", text)
 }

@@ -155,7 +155,7 @@ fn resizing_pods() {
     assert_eq!(refusal("linux", "2"), "");
     assert_eq!(
         refusal("linux", "3"),
-        "pods \"x\" is forbidden: Node didn't have enough allocatable resources: cpu, requested: 3000, allocatable: 2000"
+        "pods \"x\" is forbidden: node didn't have enough allocatable resources: cpu, requested: 3000, allocatable: 2000"
     );
     assert_eq!(
         refusal("windows", "2"),

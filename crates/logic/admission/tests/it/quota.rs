@@ -120,3 +120,26 @@ fn updates_are_charged_for_growth() {
     );
     assert_eq!(Asked::update("services", &service("NodePort")).refusal(&world, &service("NodePort")), "");
 }
+
+#[test]
+fn a_resize_is_charged_for_the_most_that_a_pod_has() {
+    let world = quota("requests.cpu: 3", "requests.cpu: 1", "");
+    let at = |cpu: &str, status: &str| {
+        let stored = pod(&format!("{{requests: {{cpu: {cpu}}}}}")).replace("name: p", "name: p, resourceVersion: '3'");
+        format!("{stored}\nstatus: {{containerStatuses: [{status}]}}")
+    };
+    let has = |cpu: u8| format!("{{name: c, resources: {{requests: {{cpu: {cpu}}}}}}}");
+    // (what is asked now, what is in force, what is asked next, what is used then)
+    for (old, actual, new, used) in [(1, 1, 2, "2"), (2, 1, 3, "2"), (1, 2, 1, "1"), (2, 2, 1, "1"), (1, 2, 3, "2")] {
+        let (before, after) = (at(&old.to_string(), &has(actual)), at(&new.to_string(), &has(actual)));
+        let (_, notes) = Asked::update("pods/resize", &before).admit(&world, &after).expect("there is room");
+        let charged = notes.charges.first().and_then(|charge| charge.used.get("requests.cpu").cloned());
+        let charged = charged.and_then(|amount| amount.as_str().map(str::to_owned)).unwrap_or_else(|| "1".to_owned());
+        assert_eq!(charged, used, "{old} -> {new}, {actual} in force");
+    }
+    let refusal = Asked::update("pods/resize", &at("1", &has(1))).refusal(&world, &at("4", &has(1)));
+    assert_eq!(
+        refusal,
+        "pods \"x\" is forbidden: exceeded quota: q, requested: requests.cpu=3, used: requests.cpu=1, limited: requests.cpu=3"
+    );
+}

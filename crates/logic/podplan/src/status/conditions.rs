@@ -4,7 +4,7 @@ use typed::api::core::v1::{ContainerStatus, PodCondition, PodStatus};
 use typed::meta::Time;
 
 use crate::plan::{Role, Situation};
-use crate::{spec, status};
+use crate::{resize, spec, status};
 
 /// A condition before it has its times.
 struct Said {
@@ -35,8 +35,12 @@ pub(super) fn all(s: &Situation<'_>, status: &PodStatus) -> Vec<PodCondition> {
     let mut own = vec![sandbox, initialized(s, status), ready, containers, Said::yes("PodScheduled")];
     own.extend(disrupted(s));
     let before = s.previous.conditions.as_deref().unwrap_or_default();
-    let foreign = before.iter().filter(|condition| own.iter().all(|said| said.type_ != condition.type_)).cloned();
+    let ours = |type_: &str| own.iter().any(|said| said.type_ == type_) || resize::CONDITIONS.contains(&type_);
+    let foreign = before.iter().filter(|condition| !ours(&condition.type_)).cloned();
     let mut result: Vec<PodCondition> = own.iter().map(|said| dated(s, before, said)).collect();
+    if !status::is_terminal(status) {
+        result.extend(resize::conditions(s));
+    }
     result.extend(foreign);
     result
 }

@@ -8,7 +8,7 @@ use typed::meta::Time;
 
 use crate::observed::{Seen, Stage};
 use crate::plan::{Plan, Role, Situation};
-use crate::{spec, status};
+use crate::{resize, spec, status};
 
 /// The waiting reason of a container that is about to be made.
 pub const CONTAINER_CREATING: &str = "ContainerCreating";
@@ -38,6 +38,11 @@ pub(super) fn status(
         result.state = Some(waiting(&held.reason, Some(held.message.clone())));
     }
     readiness(s, role, container, latest, &mut result);
+    if let Some(seen) = latest {
+        let (resources, allocated) = resize::container_report(s, container, seen, old);
+        result.resources = Some(resources);
+        result.allocated_resources = allocated;
+    }
     result
 }
 
@@ -47,10 +52,15 @@ fn seen_status(s: &Situation<'_>, node: &status::Node, seen: &Seen, old: Option<
             running: Some(ContainerStateRunning { started_at: Some(Time(seen.started_at.unwrap_or(seen.created_at))) }),
             ..Default::default()
         },
-        Stage::Created | Stage::Exited => ended(terminated(node, seen)),
+        // What was made did not end because it has not begun, and what makes way for its successor has not ended for good:
+        // the API lets nothing return from an end.
+        Stage::Created => waiting(CONTAINER_CREATING, None),
+        Stage::Exited if resize::is_restarting(s, seen) => waiting(CONTAINER_CREATING, None),
+        Stage::Exited => ended(terminated(node, seen)),
         Stage::Unknown => waiting("", None),
     };
-    let before = s.observed.previous(&seen.name).filter(|before| before.stage == Stage::Exited);
+    let own = Some(seen).filter(|seen| resize::is_restarting(s, seen));
+    let before = own.or_else(|| s.observed.previous(&seen.name)).filter(|before| before.stage == Stage::Exited);
     let remembered = old.and_then(|old| {
         let was = old.state.as_ref().and_then(|state| state.terminated.clone());
         let same = old.container_id.as_deref() == Some(&container_id(node, seen));

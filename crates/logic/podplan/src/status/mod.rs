@@ -8,7 +8,7 @@ use typed::api::core::v1::{ContainerStatus, HostIP, Pod, PodIP, PodStatus};
 use typed::meta::Time;
 
 use crate::plan::{Plan, Role, Situation};
-use crate::{qos, spec};
+use crate::{qos, resize, spec};
 
 pub use containers::{CONTAINER_CREATING, POD_INITIALIZING};
 
@@ -38,7 +38,7 @@ pub fn is_terminal(status: &PodStatus) -> bool {
 /// The status to report, `plan` being the plan of the same situation.
 ///
 /// Only times of transitions are taken over from the status before; everything else is said anew each time. What other
-/// components own (nominated node, resource claims, resize) stays as it is.
+/// components own (nominated node, resource claims) stays as it is.
 pub fn status(s: &Situation<'_>, plan: &Plan, node: &Node) -> PodStatus {
     let mut status = s.previous.clone();
     let all: Vec<(Role, ContainerStatus)> = spec::containers(s.pod)
@@ -52,6 +52,9 @@ pub fn status(s: &Situation<'_>, plan: &Plan, node: &Node) -> PodStatus {
     status.init_container_statuses = of(&[Role::Init, Role::Sidecar]);
     status.container_statuses = of(&[Role::Regular]);
     status.ephemeral_container_statuses = of(&[Role::Ephemeral]);
+    let (resources, allocated) = resize::pod_report(s);
+    status.resources = Some(resources);
+    status.allocated_resources = allocated;
     status.qos_class = Some(qos::class(s.pod).text().to_owned());
     status.observed_generation = s.pod.metadata.generation;
     status.start_time = status.start_time.or(Some(Time(s.now)));

@@ -2,9 +2,10 @@
 
 use typed::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus};
 
+use crate::observed::Stage;
 use crate::plan::{Plan, Role, Situation};
 use crate::restart::{Verdict, verdict};
-use crate::{identity, spec, status};
+use crate::{identity, resize, spec, status};
 
 /// Where one container stands, as far as the phase goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,13 @@ pub(super) fn phase(s: &Situation<'_>, plan: &Plan, status: &PodStatus) -> &'sta
     let Some(pod_spec) = &s.pod.spec else { return "Pending" };
     let mut count = Count::default();
     for (role, container) in spec::containers(s.pod) {
-        let standing = standing(status::container_status(status, &container.name));
+        let standing = match s.observed.latest(&container.name) {
+            // It has not ended: the next moment it runs, or runs again.
+            Some(seen) if resize::is_restarting(s, seen) => Standing::Running { started: false },
+            Some(seen) if seen.stage == Stage::Created && seen.attempt > 0 => Standing::Running { started: false },
+            Some(seen) if seen.stage == Stage::Created => Standing::Waiting,
+            _ => standing(status::container_status(status, &container.name)),
+        };
         match role {
             Role::Init => count.init(pod_spec, &container, standing),
             Role::Sidecar => count.sidecar(standing),

@@ -8,6 +8,7 @@ mod admissions;
 mod derivations;
 mod nodes;
 mod plans;
+mod resizes;
 mod statuses;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +20,7 @@ use typed::meta::ObjectMeta;
 
 use crate::backoff::{BackOffs, Bounds};
 use crate::probe::Findings;
+use crate::resize::Resizing;
 use crate::termination::Ending;
 use crate::{Holds, Observed, Plan, Sandbox, Seen, Situation, Stage};
 
@@ -92,6 +94,7 @@ pub(super) fn observed(text: &str) -> Observed {
                 host_network: false,
                 ips: vec!["10.0.0.1".to_owned()],
                 created_at: seconds(i64::from(attempt) - 1000),
+                size: None,
             });
         } else {
             containers.push(seen(word, &sandboxes));
@@ -134,6 +137,8 @@ fn seen(word: &str, sandboxes: &[Sandbox]) -> Seen {
         image_id: "sha256:1".to_owned(),
         hash: None,
         grace_seconds: None,
+        size: None,
+        told: None,
     }
 }
 
@@ -147,6 +152,7 @@ pub(super) struct Stage0 {
     pub(super) holds: Holds,
     pub(super) ending: Option<Ending>,
     pub(super) previous: PodStatus,
+    pub(super) resizing: Resizing,
 }
 
 impl Stage0 {
@@ -164,6 +170,7 @@ impl Stage0 {
             holds: &self.holds,
             ending: self.ending.as_ref(),
             previous: &self.previous,
+            resizing: &self.resizing,
             now: now(),
         }
     }

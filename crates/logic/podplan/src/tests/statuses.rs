@@ -54,6 +54,19 @@ const SCENARIOS: &[(&str, &str, &str, &str)] = &[
         "False ContainersNotReady containers with unready status: [m]",
     ),
     ("init:a main:m policy:Never", "sandbox#0! a#0=exited(3)", "Failed", "False PodFailed"),
+    // Made when the kubelet was killed: it has neither succeeded nor failed.
+    (
+        "main:m policy:Never",
+        "sandbox#0 m#0=created",
+        "Pending",
+        "False ContainersNotReady containers with unready status: [m]",
+    ),
+    (
+        "main:m policy:OnFailure",
+        "sandbox#0 m#0=exited(1) m#1=created",
+        "Running",
+        "False ContainersNotReady containers with unready status: [m]",
+    ),
     ("sidecar:s main:m", "sandbox#0 s#0=running m#0=running", "Running", "True"),
     ("sidecar:s main:m policy:Never", "sandbox#0! s#0=exited(137) m#0=exited(0)", "Succeeded", "False PodCompleted"),
 ];

@@ -7,7 +7,7 @@ use kind::{Context, Problem};
 use object::{Path, Value};
 
 use super::spot::{Problems, Spot};
-use super::{addresses, pod};
+use super::{addresses, pod, podresize};
 use crate::tree::carry;
 
 const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
@@ -20,7 +20,7 @@ pub(crate) fn update(context: &Context<'_>, new: &Value, old: &Value) -> Vec<Pro
     match context.subresource {
         "status" => status(new, old, &mut out),
         "ephemeralcontainers" => ephemeral(new, old, &mut out),
-        "resize" => resize(new, old, &mut out),
+        "resize" => podresize::resize(new, old, &mut out),
         _ => main(new, old, &mut out),
     }
     out
@@ -151,38 +151,6 @@ fn ephemeral(new: &Value, old: &Value, out: &mut Problems) {
                 list.forbidden(out, format!("existing ephemeral containers {name:?} may not be changed\n"));
             }
             Some(_) => {}
-        }
-    }
-}
-
-fn resize(new: &Value, old: &Value, out: &mut Problems) {
-    let (spec, before) = (Spot::root(new).at("spec"), Spot::root(old).at("spec"));
-    pod::whole(&spec, out);
-    if old.at(&["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some() {
-        out.push(Problem::forbidden(Path::root(), "static pods cannot be resized"));
-    }
-    if old.str_at(&["status", "qosClass"])
-        != Some(crate::core::podlevel::quality(new.get("spec").unwrap_or(&Value::Null)))
-    {
-        let detail = "Pod QOS Class may not change as a result of resizing";
-        out.push(Problem::invalid(Path::of("spec"), old.str_at(&["status", "qosClass"]).unwrap_or_default(), detail));
-    }
-    for list in ["containers", "initContainers"] {
-        if spec.at(list).len() != before.at(list).len() {
-            spec.at(list).forbidden(out, "containers may not be added or removed on resize");
-            return;
-        }
-        for (container, known) in spec.at(list).items().zip(before.at(list).items()) {
-            if container.at("name").text() != known.at("name").text() {
-                spec.at(list).forbidden(out, "containers may not be renamed or reordered on resize");
-                return;
-            }
-            for amounts in ["requests", "limits"] {
-                let (now, then) = (container.at("resources").at(amounts), known.at("resources").at(amounts));
-                if then.entries().any(|(name, _)| now.value.is_none_or(|now| now.get(name).is_none())) {
-                    now.forbidden(out, format!("resource {amounts} cannot be removed"));
-                }
-            }
         }
     }
 }

@@ -32,19 +32,26 @@ pub(crate) fn update(context: &Context<'_>, new: &mut Value, old: &Value) {
     }
 }
 
-/// A resize that adds, removes, renames or reorders containers is left as it is: validation refuses it.
+/// Keeps everything but what a resize may change. Containers that were added, removed, renamed or reordered are left as
+/// they are: validation refuses them.
 fn resize(new: &mut Value, old: &Value) {
     let lists = ["containers", "initContainers"];
+    let count = |pod: &Value, list: &str| pod.list_at(&["spec", list]).len();
+    if lists.iter().any(|list| count(new, list) != count(old, list)) {
+        return;
+    }
     let names = |pod: &Value, list: &str| -> Vec<String> {
         let containers = pod.list_at(&["spec", list]).iter();
         containers.map(|container| container.str_at(&["name"]).unwrap_or_default().to_owned()).collect()
     };
-    if lists.iter().any(|list| names(new, list) != names(old, list)) {
-        return;
-    }
     let wanted = new.get("spec").cloned().unwrap_or_default();
+    let renamed = lists.map(|list| names(new, list) != names(old, list));
     carry(new, old, &["spec"]);
-    for list in lists {
+    for (list, renamed) in lists.into_iter().zip(renamed) {
+        if renamed {
+            new.set(&["spec", list], wanted.get(list).cloned().unwrap_or_default());
+            continue;
+        }
         let asked = wanted.list_at(&[list]);
         let Some(Value::List(kept)) = new.at_mut(&["spec", list]) else { continue };
         for (kept, asked) in kept.iter_mut().zip(asked) {

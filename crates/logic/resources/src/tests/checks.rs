@@ -151,3 +151,133 @@ fn what_is_immutable_stays() {
         changed("apps/v1", "Deployment", deployment, &deployment.replace("matchLabels: {a: b}", "matchLabels: {c: d}"));
     assert_eq!(selected, ["spec.selector: Invalid value: {\"matchLabels\":{\"c\":\"d\"}}: field is immutable"]);
 }
+
+/// The problems with the resize of a pod from one specification to another.
+fn resized(old: &str, new: &str) -> Vec<String> {
+    let pod = |text: &str| {
+        let whole = text.contains("containers");
+        let spec =
+            if whole { text.to_owned() } else { format!("{{containers: [{{name: c, image: i, resources: {text}}}]}}") };
+        created("v1", "Pod", &format!("metadata: {{name: p, namespace: ns}}\nspec: {spec}"))
+    };
+    let ((strategy, mut object), (_, before)) = (pod(new), pod(old));
+    let user = User::default();
+    let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "resize" };
+    strategy.prepare_update(&context, &mut object, &before);
+    strategy.validate_update(&context, &object, &before).iter().map(ToString::to_string).collect()
+}
+
+/// What is asked, from, to, what is said. Without containers, it is the resources of the only one.
+type Resize = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const RESIZES: &[Resize] = &[
+    ("more", "{requests: {cpu: 1}}", "{requests: {cpu: 2, memory: 1Gi}}", &[]),
+    ("a first limit", "{requests: {cpu: 1}}", "{requests: {cpu: 1}, limits: {cpu: 2}}", &[]),
+    (
+        "another class",
+        "{}",
+        "{requests: {memory: 1}}",
+        &["spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing"],
+    ),
+    (
+        "no limit any more",
+        "{requests: {cpu: 1}, limits: {cpu: 2}}",
+        "{requests: {cpu: 1}}",
+        &["spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed"],
+    ),
+    (
+        "no request any more",
+        "{requests: {cpu: 1, memory: 1}}",
+        "{requests: {cpu: 1}}",
+        &["spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"],
+    ),
+    (
+        "another resource",
+        "{requests: {cpu: 1, ephemeral-storage: 1}}",
+        "{requests: {cpu: 1, ephemeral-storage: 3}}",
+        &["spec: Forbidden: only cpu and memory resources are mutable"],
+    ),
+    (
+        "the same amount in other words",
+        "{requests: {cpu: 1, ephemeral-storage: 1Ki}}",
+        "{requests: {cpu: 2, ephemeral-storage: '1024'}}",
+        &[],
+    ),
+    (
+        "another policy",
+        "{requests: {cpu: 1}}",
+        "{containers: [{name: c, image: i, resizePolicy: [{resourceName: cpu, restartPolicy: RestartContainer}], resources: {requests: {cpu: 1}}}]}",
+        &["spec: Forbidden: only cpu and memory resources are mutable"],
+    ),
+    (
+        "an image is left out",
+        "{requests: {cpu: 1}}",
+        "{containers: [{name: c, image: j, resources: {requests: {cpu: 2}}}]}",
+        &[],
+    ),
+    (
+        "another order",
+        "{containers: [{name: a, image: i}, {name: b, image: i}]}",
+        "{containers: [{name: b, image: i}, {name: a, image: i}]}",
+        &[
+            "spec.containers[0].name: Forbidden: containers may not be renamed or reordered on resize",
+            "spec.containers[1].name: Forbidden: containers may not be renamed or reordered on resize",
+        ],
+    ),
+    (
+        "one more",
+        "{containers: [{name: a, image: i}]}",
+        "{containers: [{name: a, image: i}, {name: b, image: i}]}",
+        &["spec.containers: Forbidden: containers may not be added or removed on resize"],
+    ),
+    (
+        "an init container that would have to start anew",
+        "{initContainers: [{name: a, image: i, resizePolicy: [{resourceName: cpu, restartPolicy: RestartContainer}], resources: {requests: {cpu: 1}}}], containers: [{name: b, image: i}]}",
+        "{initContainers: [{name: a, image: i, resizePolicy: [{resourceName: cpu, restartPolicy: RestartContainer}], resources: {requests: {cpu: 2}}}], containers: [{name: b, image: i}]}",
+        &[
+            "spec.initContainers[0]: Forbidden: non-sidecar init containers with a resize policy of RestartContainer cannot be resized",
+        ],
+    ),
+    (
+        "the pod as a whole",
+        "{resources: {requests: {cpu: 1}}, containers: [{name: a, image: i}]}",
+        "{resources: {requests: {cpu: 2}, limits: {cpu: 3}}, containers: [{name: a, image: i}]}",
+        &[],
+    ),
+    (
+        "the pod as a whole no more",
+        "{resources: {requests: {cpu: 1, memory: 1}}, containers: [{name: a, image: i}]}",
+        "{resources: {requests: {cpu: 1}}, containers: [{name: a, image: i}]}",
+        &["spec.resources.requests: Forbidden: pod-level resource requests cannot be removed"],
+    ),
+];
+
+#[test]
+fn resizes_change_cpu_and_memory_and_nothing_else() {
+    for (what, old, new, expected) in RESIZES {
+        assert_eq!(resized(old, new), *expected, "{what}");
+    }
+}
+
+#[test]
+fn some_pods_are_not_resized_at_all() {
+    let spec = |cpu: u8| format!("{{containers: [{{name: c, image: i, resources: {{requests: {{cpu: {cpu}}}}}}}]}}");
+    let check = |more: &str, expected: &[&str]| {
+        let text = |cpu| format!("metadata: {{name: p, namespace: ns{more}}}\nspec: {}", spec(cpu));
+        let ((strategy, mut object), (_, mut before)) =
+            (created("v1", "Pod", &text(2)), created("v1", "Pod", &text(1)));
+        if more.is_empty() {
+            let running = "{containerStatuses: [{name: c, state: {running: {}}}]}";
+            let status = codec::yaml::parse(running.as_bytes()).expect("a status");
+            before.set(&["status"], status);
+        }
+        let user = User::default();
+        let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "resize" };
+        strategy.prepare_update(&context, &mut object, &before);
+        let said: Vec<String> =
+            strategy.validate_update(&context, &object, &before).iter().map(ToString::to_string).collect();
+        assert_eq!(said, expected, "{more}");
+    };
+    check(", annotations: {kubernetes.io/config.mirror: x}", &["<nil>: Forbidden: static pods cannot be resized"]);
+    check("", &["spec: Forbidden: Pod running on node without support for resize"]);
+}

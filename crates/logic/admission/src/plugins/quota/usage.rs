@@ -108,10 +108,8 @@ impl Evaluator {
         }
         match self.kind {
             Counted::Pod => {
-                if let Some(spec) = object.get("spec") {
-                    let (requests, limits) = (amounts::of_pod(spec, "requests"), amounts::of_pod(spec, "limits"));
-                    usage.add(&compute(&requests, &limits));
-                }
+                let held = |which| amounts::held_by_pod(object, which);
+                usage.add(&compute(&held("requests"), &held("limits")));
             }
             Counted::Service => ports(object, &mut usage),
             Counted::Claim => storage(object, &mut usage),
