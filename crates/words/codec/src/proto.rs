@@ -75,8 +75,11 @@ pub fn decode_enveloped(bytes: &[u8], schema: &object::Schema) -> Result<Decoded
         ))
     })?;
     let mut decoded = decode(envelope.message, Root { schema, id })?;
-    decoded.value.set(&["apiVersion"], envelope.api_version);
-    decoded.value.set(&["kind"], envelope.kind);
+    // A watch event travels in an envelope too, but does not say itself what it is.
+    if schema.field(id, "kind").is_some() {
+        decoded.value.set(&["apiVersion"], envelope.api_version);
+        decoded.value.set(&["kind"], envelope.kind);
+    }
     Ok(decoded)
 }
 
