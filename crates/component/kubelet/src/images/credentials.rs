@@ -10,7 +10,7 @@ use typed::api::core::v1::Secret;
 const DEFAULT_REGISTRY: &str = "index.docker.io";
 
 /// The credentials in `secrets` that are meant for `image`, the most specific first.
-pub(super) fn matching(image: &str, secrets: &[impl AsRef<Secret>]) -> Vec<AuthConfig> {
+pub(crate) fn matching(image: &str, secrets: &[impl AsRef<Secret>]) -> Vec<AuthConfig> {
     let address = address(image);
     let mut found: Vec<(String, AuthConfig)> = Vec::new();
     for secret in secrets {
@@ -94,14 +94,20 @@ fn covers(registry: &str, image: &str) -> bool {
         && image_path.starts_with(path)
 }
 
-/// Whether `text` fits a pattern of `*` and literal characters.
+/// Whether `text` fits a pattern of `*` and literal characters. Taking each literal where it comes first is enough, so
+/// the time is that of one search, whatever the pattern.
 fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((before, after)) => text
-            .strip_prefix(before)
-            .is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(after, rest)))),
-    }
+    let Some((first, pattern)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(first) else { return false };
+    let (middle, last) = pattern.rsplit_once('*').unwrap_or(("", pattern));
+    let Some(mut text) = text.strip_suffix(last) else { return false };
+    middle.split('*').all(|literal| match text.find(literal) {
+        Some(at) => {
+            text = &text[at + literal.len()..];
+            true
+        }
+        None => false,
+    })
 }
 
 #[cfg(test)]

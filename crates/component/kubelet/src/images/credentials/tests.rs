@@ -43,3 +43,23 @@ fn credentials_are_found_by_registry_and_path() {
     let hub = matching("busybox", &secrets);
     assert_eq!(hub[0].password, "secret:one", "only the first colon ends the name");
 }
+
+#[test]
+fn patterns_fit_in_the_time_of_a_search() {
+    let cases = [
+        ("*", "", true),
+        ("*", "a", true),
+        ("a*a", "a", false),
+        ("a*a", "aa", true),
+        ("a*b*c", "a-b-c", true),
+        ("a*b*c", "a-c-b", false),
+        ("*b*", "abc", true),
+        ("a**c", "abc", true),
+        ("abc", "abcd", false),
+    ];
+    for (pattern, text, fits) in cases {
+        assert_eq!(super::glob(pattern, text), fits, "{pattern} {text}");
+    }
+    // Trying every place for every star would take longer than there is time.
+    assert!(!super::glob(&"*a".repeat(100), &format!("{}b", "a".repeat(10_000))));
+}
