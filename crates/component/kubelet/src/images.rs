@@ -1,6 +1,6 @@
 //! Images: present or pulled, with back-off, one at a time or as many as allowed.
 
-mod credentials;
+pub(crate) mod credentials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
