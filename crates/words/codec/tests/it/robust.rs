@@ -64,10 +64,17 @@ fn protobuf_brings_no_number_that_json_lacks() {
 }
 
 #[test]
-fn an_event_in_an_envelope_is_of_its_type() {
-    let sealed = proto::enclose(&[], "v1", "WatchEvent");
-    let decoded = proto::decode_enveloped(&sealed, object::Schema::builtin()).expect("events are known");
-    assert_eq!((decoded.value.get("kind"), decoded.value.get("apiVersion")), (None, None));
+fn an_envelope_says_no_more_than_its_type_has() {
+    let cases = [
+        ("v1", "WatchEvent", [None, None]),
+        ("", "CreateOptions", [None, Some("CreateOptions")]),
+        ("v1", "Pod", [Some("v1"), Some("Pod")]),
+    ];
+    for (api_version, kind, expected) in cases {
+        let sealed = proto::enclose(&[], api_version, kind);
+        let decoded = proto::decode_enveloped(&sealed, object::Schema::builtin()).expect("the kind is known");
+        assert_eq!(["apiVersion", "kind"].map(|field| decoded.value.str_at(&[field])), expected, "{kind}");
+    }
 }
 
 #[test]
