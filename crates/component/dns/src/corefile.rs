@@ -17,6 +17,9 @@ const METRICS: u16 = 9_153;
 /// Plugins whose work is always done, or whose absence nobody can see.
 const ALWAYS: [&str; 6] = ["errors", "loop", "reload", "loadbalance", "log", "bufsize"];
 
+/// How deep braces may stand in braces: a server, a plugin, its options.
+const DEPTH_MAX: usize = 8;
+
 /// What a Corefile says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -53,7 +56,7 @@ struct Directive<'t> {
 /// Reads a Corefile; `resolv_conf` is the text of the file that `forward` names, and `own` are addresses not to ask.
 pub fn read(text: &str, resolv_conf: &str, own: &[IpAddr]) -> Result<Settings, Error> {
     let mut lines = text.lines().enumerate();
-    let blocks = directives(&mut lines, None)?;
+    let blocks = directives(&mut lines, None, DEPTH_MAX)?;
     let mut settings = Settings {
         config: Config { ttl_s: TTL_S_DEFAULT, pods: false, cache_s_max: 0, ..Config::default() },
         port: PORT,
@@ -191,6 +194,7 @@ impl Directive<'_> {
 fn directives<'t>(
     lines: &mut impl Iterator<Item = (usize, &'t str)>,
     opened: Option<usize>,
+    depth_left: usize,
 ) -> Result<Vec<Directive<'t>>, Error> {
     let mut found = Vec::new();
     while let Some((index, text)) = lines.next() {
@@ -204,7 +208,11 @@ fn directives<'t>(
             _ => {}
         }
         let opens = words.pop_if(|last| *last == "{").is_some();
-        let body = if opens { directives(lines, Some(line))? } else { Vec::new() };
+        let body = match (opens, depth_left) {
+            (false, _) => Vec::new(),
+            (true, 0) => return Err(Error { line, message: format!("more than {DEPTH_MAX} braces are open") }),
+            (true, _) => directives(lines, Some(line), depth_left - 1)?,
+        };
         found.push(Directive { line, words, body });
     }
     match opened {

@@ -139,9 +139,9 @@ async fn exchange_stream(upstream: SocketAddr, question: &[u8]) -> io::Result<Ve
 }
 
 /// Whether `answer` is one to our question: same identifier, a reply, same question.
-fn answers(answer: &[u8], id: [u8; 2], query: &Query<'_>) -> bool {
+pub(crate) fn answers(answer: &[u8], id: [u8; 2], query: &Query<'_>) -> bool {
     let question = answer.get(HEADER..HEADER + query.question.len());
     answer.starts_with(&id)
-        && answer[2] & 0x80 != 0
+        && answer.get(2).is_some_and(|flags| flags & 0x80 != 0)
         && question.is_some_and(|question| question.eq_ignore_ascii_case(query.question))
 }

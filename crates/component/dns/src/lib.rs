@@ -17,6 +17,7 @@ pub mod config;
 pub mod corefile;
 mod follow;
 mod forward;
+pub mod fuzz;
 mod index;
 mod lookup;
 mod server;

@@ -378,3 +378,15 @@ fn no_message_breaks_the_reader() {
         cache.get(&sound, now);
     }
 }
+
+#[test]
+fn what_is_cut_short_answers_nothing() {
+    let question = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a', 0, 0, 1, 0, 1];
+    let query = Query::read(&question).expect("it is a question");
+    let mut answer = question;
+    answer[2] = 0x80;
+    for length in 0..=answer.len() {
+        let taken = crate::forward::answers(&answer[..length], [0x12, 0x34], &query);
+        assert_eq!(taken, length == answer.len(), "{length} bytes");
+    }
+}

@@ -1,11 +1,11 @@
 //! Images: present or pulled, with back-off, one at a time or as many as allowed.
 
-mod credentials;
+pub(crate) mod credentials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cri::v1::{Image, ImageSpec};
+use cri::v1::{AuthConfig, Image, ImageSpec};
 use cri::{ImagePull, Runtime};
 use parking_lot::Mutex;
 use podplan::Held;
@@ -89,12 +89,17 @@ impl Images {
             self.tell(pod, container, Notice::normal("BackOff", &event));
             return Err(held);
         }
+        let secrets = self.pull_secrets(pod).await;
+        let credentials = credentials::matching(&asked, &secrets).map_err(|problem| {
+            self.tell(pod, container, Notice::warning("Failed", &format!("Error: {problem}")));
+            self.held_back(&key, problem.clone(), problem.clone(), problem)
+        })?;
         let queued = env::time::Instant::now();
         let permit = self.pulls.acquire().await;
         let waiting = queued.elapsed();
         self.tell(pod, container, Notice::normal("Pulling", &format!("Pulling image \"{asked}\"")));
         let started = env::time::Instant::now();
-        let answer = self.pull_with_any(pod, &asked, &spec).await;
+        let answer = self.pull_with_any(credentials, &spec).await;
         drop(permit);
         let found = match answer {
             Ok(_reference) => self.runtime.image_status(spec.clone()).await,
@@ -114,9 +119,8 @@ impl Images {
     }
 
     /// Pulls with each of the credentials that are meant for the image, or with none; the last failure counts.
-    async fn pull_with_any(&self, pod: &Pod, asked: &str, spec: &ImageSpec) -> Result<String, cri::Failure> {
-        let secrets = self.pull_secrets(pod).await;
-        let mut all: Vec<_> = credentials::matching(asked, &secrets).into_iter().map(Some).collect();
+    async fn pull_with_any(&self, credentials: Vec<AuthConfig>, spec: &ImageSpec) -> Result<String, cri::Failure> {
+        let mut all: Vec<_> = credentials.into_iter().map(Some).collect();
         if all.is_empty() {
             all.push(None);
         }
@@ -165,16 +169,21 @@ impl Images {
 
     fn failed(&self, pod: &Pod, container: &Container, key: &str, failure: &str) -> Held {
         let asked = container.image.as_deref().unwrap_or_default();
-        let now = env::time::now();
         let message = format!("failed to pull and unpack image \"{asked}\": {failure}");
         self.tell(pod, container, Notice::warning("Failed", &format!("Failed to pull image \"{asked}\": {failure}")));
         self.tell(pod, container, Notice::warning("Failed", "Error: ErrImagePull"));
+        self.held_back(key, "ErrImagePull".to_owned(), failure.to_owned(), message)
+    }
+
+    /// The next try is later than the one before; until then the container waits for `reason`.
+    fn held_back(&self, key: &str, reason: String, failure: String, message: String) -> Held {
+        let now = env::time::now();
         let mut failures = self.failures.lock();
         failures.back_offs.lengthen(key, now, now, self.config.image_pull);
-        failures.last.insert(key.to_owned(), (now, failure.to_owned()));
+        failures.last.insert(key.to_owned(), (now, failure));
         // The plan comes back at once and then says that it backs off, as upstream's next sync does.
         let soon = now.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap_or(now);
-        Held { reason: "ErrImagePull".to_owned(), message, until: soon }
+        Held { reason, message, until: soon }
     }
 
     fn tell(&self, pod: &Pod, container: &Container, notice: Notice<'_>) {

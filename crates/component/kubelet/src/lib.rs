@@ -22,6 +22,7 @@ mod checks;
 mod config;
 mod events;
 mod exits;
+pub mod fuzz;
 mod gatekeeper;
 mod heartbeat;
 mod images;

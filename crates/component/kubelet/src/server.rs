@@ -5,7 +5,7 @@
 
 mod logs;
 mod metrics;
-mod query;
+pub(crate) mod query;
 mod stats;
 mod streams;
 

@@ -14,6 +14,7 @@
 
 pub mod cni;
 pub mod config;
+pub mod fuzz;
 mod hostports;
 pub mod ipam;
 pub mod keeper;

@@ -85,21 +85,9 @@ impl RequestInfo {
         let segments: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         let decoded = decode(path);
-        // Nothing has an empty name; what follows `proxy` is somebody else's path.
-        let nameless = parts.iter().take_while(|part| **part != "proxy").any(|part| part.is_empty());
-        let (group, version, parts) = match parts.as_slice() {
-            _ if nameless => return RequestInfo { verb: method_name(method), path: decoded, target: None, query },
-            ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
-            ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
-            _ => return RequestInfo { verb: method_name(method), path: decoded, target: None, query },
+        let Some((legacy_watch, mut target)) = versioned(&parts) else {
+            return RequestInfo { verb: method_name(method), path: decoded, target: None, query };
         };
-        let (legacy_watch, parts) = match parts {
-            ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
-            _ => (false, parts),
-        };
-        let mut target = target(parts);
-        target.group = group.to_owned();
-        target.version = version.to_owned();
         let verb = if legacy_watch { "watch" } else { verb(method, &target, &query) };
         if !target.named && matches!(verb, "list" | "watch" | "deletecollection") {
             target.name = pinned_name(&query).unwrap_or_default();
@@ -108,32 +96,45 @@ impl RequestInfo {
     }
 }
 
-fn target(parts: &[&str]) -> Target {
-    let mut target = Target::default();
-    let parts = match parts {
-        // A namespace's own subresources look like resources in it.
-        ["namespaces", namespace, "status" | "finalize"] => {
-            target.namespace = (*namespace).to_owned();
-            parts
-        }
-        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => {
-            target.namespace = (*namespace).to_owned();
-            rest
-        }
-        ["namespaces", namespace] => {
-            target.namespace = (*namespace).to_owned();
-            parts
-        }
-        _ => parts,
+/// What a path names, and whether it begins with the `watch` of old; `None` for a path that names no resource.
+fn versioned(parts: &[&str]) -> Option<(bool, Target)> {
+    let (group, version, parts) = match parts {
+        ["api", version, rest @ ..] if !rest.is_empty() => ("", version, rest),
+        ["apis", group, version, rest @ ..] if !rest.is_empty() && !group.is_empty() => (*group, version, rest),
+        _ => return None,
     };
-    let mut parts = parts.iter();
-    let mut next = || parts.next().map(|part| (*part).to_owned()).unwrap_or_default();
-    target.resource = next();
-    target.name = next();
-    target.subresource = next();
-    target.named = !target.name.is_empty();
-    target.rest = parts.copied().collect::<Vec<&str>>().join("/");
-    target
+    let (legacy_watch, parts) = match parts {
+        ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+        _ => (false, parts),
+    };
+    let target = Target { group: group.to_owned(), version: (*version).to_owned(), ..target(parts)? };
+    (!version.is_empty()).then_some((legacy_watch, target))
+}
+
+/// `None` where something has an empty name, which nothing has.
+fn target(parts: &[&str]) -> Option<Target> {
+    let (namespace, parts) = match parts {
+        // A namespace's own subresources look like resources in it.
+        ["namespaces", namespace] | ["namespaces", namespace, "status" | "finalize"] => (*namespace, parts),
+        ["namespaces", namespace, rest @ ..] if !namespace.is_empty() => (*namespace, rest),
+        _ => ("", parts),
+    };
+    let (named, rest) = parts.split_at(parts.len().min(3));
+    // What follows `proxy` is somebody else's path.
+    let ours = if named.get(2) == Some(&"proxy") { named } else { parts };
+    if ours.iter().any(|part| part.is_empty()) {
+        return None;
+    }
+    let part = |at: usize| named.get(at).copied().unwrap_or_default().to_owned();
+    Some(Target {
+        namespace: namespace.to_owned(),
+        resource: part(0),
+        name: part(1),
+        subresource: part(2),
+        rest: rest.join("/"),
+        named: named.len() > 1,
+        ..Target::default()
+    })
 }
 
 fn verb(method: &Method, target: &Target, query: &Query) -> &'static str {

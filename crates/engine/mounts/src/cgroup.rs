@@ -4,7 +4,7 @@
 //! folder is the driver's matter ([`Driver::path`]).
 
 mod names;
-mod reading;
+pub(crate) mod reading;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@
 pub mod atomic;
 pub mod cgroup;
 pub mod filesystem;
+pub mod fuzz;
 pub mod machine;
 pub mod mount;
 pub mod ownership;

@@ -64,9 +64,9 @@ fn architecture() -> &'static str {
 pub(crate) fn cpus(list: &str) -> u64 {
     let ranges = list.trim().split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(last.parse::<u64>().ok()?.saturating_sub(first.parse().ok()?) + 1)
+        Some(last.parse::<u64>().ok()?.saturating_sub(first.parse().ok()?).saturating_add(1))
     });
-    ranges.sum::<u64>().max(1)
+    ranges.fold(0, u64::saturating_add).max(1)
 }
 
 pub(crate) fn os_image(release: &str) -> String {
@@ -96,7 +96,7 @@ pub(crate) fn meminfo(text: &str) -> Memory {
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kibibytes: u64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default();
-        kibibytes * 1024
+        kibibytes.saturating_mul(1024)
     };
     Memory {
         total_bytes: field("MemTotal"),

@@ -210,6 +210,8 @@ fn the_machine_is_described() {
     let facts = machine::machine().expect("facts");
     assert!(facts.memory_bytes > 0 && facts.cpus > 0 && !facts.kernel.is_empty() && !facts.boot_id.is_empty());
     assert_eq!((machine::cpus("0-3,8\n"), machine::cpus("0"), machine::cpus("")), (5, 1, 1));
+    assert_eq!(machine::cpus(&format!("0-{0},0-{0}", u64::MAX)), u64::MAX);
+    assert_eq!(machine::meminfo(&format!("MemTotal: {} kB\n", u64::MAX)).total_bytes, u64::MAX);
     assert_eq!(machine::os_image("ID=x\nPRETTY_NAME=\"X 1\"\n"), "X 1");
     let memory = machine::meminfo("MemTotal: 10 kB\nMemAvailable: 5 kB\n");
     assert_eq!((memory.total_bytes, memory.available_bytes), (10240, 5120));

@@ -80,7 +80,7 @@ impl Connections {
     }
 }
 
-fn read_flow(body: &[u8]) -> Option<Flow> {
+pub(crate) fn read_flow(body: &[u8]) -> Option<Flow> {
     let (original, reply) = (attribute(body, 1)?, attribute(body, 2)?);
     let (protocol, source, destination) = read_tuple(original)?;
     let (_, answers, _) = read_tuple(reply)?;

@@ -14,6 +14,7 @@
 //! - A refusal says which step was refused, with the kernel's own explanation where it gives one.
 
 mod conntrack;
+pub mod fuzz;
 mod message;
 mod namespace;
 pub mod nft;

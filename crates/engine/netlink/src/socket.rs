@@ -144,7 +144,7 @@ impl Refusal {
     }
 }
 
-fn refusal(message: Received<'_>) -> Option<Refusal> {
+pub(crate) fn refusal(message: Received<'_>) -> Option<Refusal> {
     const EXPLANATION: u16 = 1;
     if message.kind != ERROR {
         return None;

@@ -22,6 +22,7 @@ mod create;
 mod delete;
 mod digest;
 pub mod form;
+pub mod fuzz;
 mod list;
 pub mod negotiate;
 mod options;

@@ -184,7 +184,7 @@ impl Registry {
 
 /// The token: base64 of `{"v":"meta.k8s.io/v1","rv":…,"start":…}`, as upstream's, so that either server continues the
 /// other's lists.
-fn encode_token(paging: &Paging) -> String {
+pub(crate) fn encode_token(paging: &Paging) -> String {
     let revision = paging.revision.map_or(-1, |revision| i64::try_from(revision.0).unwrap_or(i64::MAX));
     let mut text = Vec::new();
     text.extend_from_slice(format!("{{\"v\":\"meta.k8s.io/v1\",\"rv\":{revision},\"start\":").as_bytes());
@@ -193,7 +193,7 @@ fn encode_token(paging: &Paging) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-fn decode_token(token: &str) -> Result<Paging, Refusal> {
+pub(crate) fn decode_token(token: &str) -> Result<Paging, Refusal> {
     let invalid = || Refusal::BadRequest("continue key is not valid: illegal base64 data".to_owned());
     let text = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_not_base64| invalid())?;
     let value = codec::json::parse(&text)

@@ -4,11 +4,12 @@
 //! of a mebibyte of input at a time: neither the compressed whole nor a blocked thread comes of it.
 
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, VARY};
 use http::{Response, StatusCode};
@@ -43,6 +44,22 @@ pub fn apply(response: Response<Body>) -> Response<Body> {
             Response::from_parts(head, Body::source(Deflating { chunks: chunks.into(), encoder: Some(encoder) }))
         }
     }
+}
+
+/// The whole of `bytes` compressed, for what is kept and sent often: better and slower than [`apply`].
+pub fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(bytes).map(|()| encoder).and_then(GzEncoder::finish);
+    let mut packed = written.expect("a vector takes all that is written to it");
+    packed.shrink_to_fit();
+    packed
+}
+
+/// What [`pack`] made, as it was.
+pub fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 struct Deflating {

@@ -23,6 +23,7 @@ pub mod embedded;
 mod entry;
 mod error;
 pub mod etcd;
+pub mod fuzz;
 mod key;
 pub mod limits;
 pub mod memory;

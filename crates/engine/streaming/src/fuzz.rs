@@ -12,11 +12,23 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 
 /// Reads `bytes` as one direction of a SPDY connection; returns the events until the end or the first violation.
 pub fn spdy_frames(bytes: &[u8]) -> Vec<Event> {
+    spdy_frames_in_pieces([bytes])
+}
+
+/// The same of bytes that arrive in pieces.
+pub fn spdy_frames_in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     let mut decoder = Decoder::new(HEADER_BYTES_MAX);
-    let mut buffer = BytesMut::from(bytes);
+    let mut buffer = BytesMut::new();
     let mut events = Vec::new();
-    while let Ok(Some(event)) = decoder.next(&mut buffer) {
-        events.push(event);
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        loop {
+            match decoder.next(&mut buffer) {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break,
+                Err(_violation) => return events,
+            }
+        }
     }
     events
 }

@@ -1,7 +1,8 @@
-//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask schema`.
+//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask fuzz`, `cargo xtask schema`.
 //!
 //! Not here: anything that a user of Ferrokube needs.
 
+mod fuzz;
 mod schema;
 mod source;
 mod tidy;
@@ -33,6 +34,8 @@ enum Chore {
     },
     /// Checks the formatting.
     Fmt,
+    /// Feeds the decoders inputs that nobody thought of.
+    Fuzz(fuzz::Arguments),
     /// Makes the schema table of the built-in types.
     Schema(schema::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> Result<ExitCode> {
             eprintln!("tidy: {} checks, {} problems", tidy::CHECKS.len(), problems.len());
             Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Chore::Fuzz(arguments) => fuzz::run(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Fmt => {
             let status = workspace::cargo(&["fmt", "--all", "--check"]).status().context("cargo fmt")?;

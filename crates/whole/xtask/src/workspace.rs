@@ -57,7 +57,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// The folder above `crates/`: where cargo runs this crate, so that a checkout may be moved after it was built.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     here.ancestors().nth(3).expect("this crate is three folders below the root").to_owned()
 }

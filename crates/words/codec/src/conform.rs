@@ -7,7 +7,7 @@ use bytes::Bytes;
 use object::schema::{Field, Schema, Shape, TypeId};
 use object::{Map, MapBuilder, Path, RawJson, Step, Text, Value, timestamp};
 
-use crate::{DEPTH_MAX, DecodeError, Decoded, Root, STRICT_PROBLEMS_MAX, json, scalar, zero};
+use crate::{DEPTH_MAX, DecodeError, Decoded, Root, is_room, json, scalar, zero};
 
 /// The canonical tree of `value` as an object of the type `root`.
 pub fn conform(value: Value, root: Root<'_>) -> Result<Decoded, DecodeError> {
@@ -173,7 +173,7 @@ impl Conformer<'_> {
     }
 
     fn unknown(&mut self, key: Text) {
-        if self.strict_problems.len() < STRICT_PROBLEMS_MAX {
+        if is_room(&self.strict_problems) {
             self.path.push(Step::Field(key));
             self.strict_problems.push(format!("unknown field \"{}\"", self.path));
             self.path.pop();

@@ -27,6 +27,14 @@ pub const DEPTH_MAX: usize = 256;
 /// Most strict problems that are collected; more do not help anybody and would be a way to use memory.
 const STRICT_PROBLEMS_MAX: usize = 100;
 
+/// Most bytes of them, but for the last: each repeats a path, and what a path consists of is as long as a client likes.
+const STRICT_PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// Whether one more strict problem is collected.
+fn is_room(problems: &[String]) -> bool {
+    problems.len() < STRICT_PROBLEMS_MAX && problems.iter().map(String::len).sum::<usize>() < STRICT_PROBLEM_BYTES_MAX
+}
+
 /// Which type the bytes are of.
 #[derive(Debug, Clone, Copy)]
 pub struct Root<'s> {

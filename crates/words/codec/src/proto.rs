@@ -75,8 +75,12 @@ pub fn decode_enveloped(bytes: &[u8], schema: &object::Schema) -> Result<Decoded
         ))
     })?;
     let mut decoded = decode(envelope.message, Root { schema, id })?;
-    decoded.value.set(&["apiVersion"], envelope.api_version);
-    decoded.value.set(&["kind"], envelope.kind);
+    for (field, text) in [("apiVersion", envelope.api_version), ("kind", envelope.kind)] {
+        // A watch event travels in an envelope too, but does not say itself what it is; options name no version there.
+        if schema.field(id, field).is_some() && !text.is_empty() {
+            decoded.value.set(&[field], text);
+        }
+    }
     Ok(decoded)
 }
 

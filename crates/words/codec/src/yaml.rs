@@ -89,7 +89,12 @@ impl<'de> Visitor<'de> for Node {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        if value.is_finite() { Ok(Value::Float(value)) } else { Err(E::custom("JSON has no infinite numbers")) }
+        match value {
+            // As in JSON: `-0` would be written, which is an integer, and integers have no such zero.
+            0.0 => Ok(Value::Int(0)),
+            value if value.is_finite() => Ok(Value::Float(value)),
+            _ => Err(E::custom("JSON has no infinite numbers")),
+        }
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

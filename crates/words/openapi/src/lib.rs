@@ -3,9 +3,9 @@
 //! - [`v3`]: one OpenAPI 3.0 document per group-version, and the index that leads to them.
 //! - [`v2`]: one Swagger 2.0 document for everything, as JSON and in the protobuf form that `kubectl` reads.
 //! - [`Source`]: what both are made from: the table of types, the rows, and where descriptions come from.
+//! - [`Descriptions`]: those of the built-in types, packed.
 //!
-//! Not here: caching, entity tags, compression and negotiation (who serves the documents does that, by the bytes),
-//! descriptions themselves (other people's sentences; [`Describe`] asks for them).
+//! Not here: caching, entity tags, compression and negotiation (who serves the documents does that, by the bytes).
 //!
 //! Invariants
 //! - A document depends on its [`Source`] alone: equal sources give equal bytes, so a hash of them is an entity tag.
@@ -15,6 +15,7 @@
 
 mod components;
 mod declared;
+mod descriptions;
 mod json;
 mod operation;
 mod protobuf;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 
 use kind::Resource;
 use object::Schema;
+
+pub use descriptions::Descriptions;
 
 /// What documents are made from.
 #[derive(Debug, Clone, Copy)]
@@ -58,20 +61,6 @@ impl Describe for Undescribed {
 
     fn field(&self, _name: &str, _field: &str) -> Option<&str> {
         None
-    }
-}
-
-/// Descriptions that a function finds, by type and field; the field is empty for the type itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Lookup(pub fn(&str, &str) -> Option<&'static str>);
-
-impl Describe for Lookup {
-    fn type_(&self, name: &str) -> Option<&str> {
-        self.0(name, "")
-    }
-
-    fn field(&self, name: &str, field: &str) -> Option<&str> {
-        self.0(name, field)
     }
 }
 

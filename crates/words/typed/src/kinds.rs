@@ -117,12 +117,6 @@ macro_rules! kinds {
             }
         )+
 
-        /// Has `generator` look at every kind and all that it leads to.
-        #[cfg(feature = "descriptions")]
-        pub(crate) fn describe(generator: &mut k8s_openapi::schemars::SchemaGenerator) {
-            $(generator.subschema_for::<$path>();)+
-        }
-
         #[cfg(test)]
         const ROWS: &[(&str, &str, &str)] = &[
             $((<$path as Kind>::API_VERSION, <$path as Kind>::KIND, <$path as Kind>::PLURAL)),+

@@ -5,12 +5,7 @@
 //!
 //! A typed view leaves out `metadata.managedFields`: no logic reads them, they are a third of an object, and a server
 //! keeps what an update does not mention.
-//!
-//! The feature `descriptions` (off by default: it doubles the build of `k8s-openapi`) adds upstream's sentences about
-//! types and fields, for the documents that `openapi` writes.
 
-#[cfg(feature = "descriptions")]
-mod descriptions;
 mod kinds;
 mod reader;
 mod writer;
@@ -23,8 +18,6 @@ pub use k8s_openapi::apimachinery::pkg::util::intstr;
 pub use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 pub use k8s_openapi::{ByteString, jiff};
 
-#[cfg(feature = "descriptions")]
-pub use descriptions::{Descriptions, descriptions};
 pub use kinds::{Kind, Object};
 
 use object::Value;

@@ -6,6 +6,7 @@ mod clients;
 mod coverage;
 mod crash;
 mod deletion;
+mod documents;
 mod fixture;
 mod identity;
 mod lists;

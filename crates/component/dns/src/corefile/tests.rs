@@ -65,3 +65,10 @@ fn what_is_not_understood_is_named() {
         assert_eq!(error, Error { line, message: message.to_owned() }, "{text}");
     }
 }
+
+#[test]
+fn braces_within_braces_have_a_bound() {
+    let text = "a {\n".repeat(100_000);
+    let error = read(&text, "", &[]).unwrap_err();
+    assert_eq!(error, Error { line: 9, message: "more than 8 braces are open".to_owned() });
+}

@@ -1,59 +1,98 @@
 //! Which credentials of a pod's pull secrets are meant for an image.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::{DecodeError, Engine};
 use cri::v1::AuthConfig;
-use object::Value;
+use object::{Map, Value};
 use typed::api::core::v1::Secret;
 
 /// The registry of images that name none, as its credentials name it.
 const DEFAULT_REGISTRY: &str = "index.docker.io";
 
-/// The credentials in `secrets` that are meant for `image`, the most specific first.
-pub(super) fn matching(image: &str, secrets: &[impl AsRef<Secret>]) -> Vec<AuthConfig> {
+/// The credentials in `secrets` that are meant for `image`, the most specific first. A secret that cannot be read is an
+/// error in upstream's words: to pull without it would be to pull something else.
+pub(crate) fn matching(image: &str, secrets: &[impl AsRef<Secret>]) -> Result<Vec<AuthConfig>, String> {
     let address = address(image);
     let mut found: Vec<(String, AuthConfig)> = Vec::new();
     for secret in secrets {
-        let entries = entries(secret.as_ref());
-        let entries = entries.iter().filter_map(Value::as_map).flat_map(|map| map.iter());
-        for (registry, entry) in entries {
-            let registry = registry_address(registry);
+        for (registry, entry) in entries(secret.as_ref())? {
+            let (registry, auth) = (registry_address(&registry), auth(&entry)?);
             if covers(&registry, &address) {
-                found.push((registry, auth(entry)));
+                found.push((registry, auth));
             }
         }
     }
     found.sort_by_key(|(registry, _)| std::cmp::Reverse(registry.len()));
-    found.into_iter().map(|(_, auth)| auth).collect()
+    Ok(found.into_iter().map(|(_, auth)| auth).collect())
 }
 
-/// The table of registries in a pull secret, old form or new.
-fn entries(secret: &Secret) -> Option<Value> {
-    let data = secret.data.as_ref()?;
-    let parse = |name: &str| codec::yaml::parse(&data.get(name)?.0).ok();
-    match secret.type_.as_deref() {
-        Some("kubernetes.io/dockerconfigjson") => parse(".dockerconfigjson")?.remove(&["auths"]),
-        Some("kubernetes.io/dockercfg") => parse(".dockercfg"),
-        _ => None,
+/// The table of registries in a pull secret, old form or new. Secrets of other types, and empty ones, have none.
+fn entries(secret: &Secret) -> Result<Map, String> {
+    let (key, is_new) = match secret.type_.as_deref() {
+        Some("kubernetes.io/dockerconfigjson") => (".dockerconfigjson", true),
+        Some("kubernetes.io/dockercfg") => (".dockercfg", false),
+        _ => return Ok(Map::new()),
+    };
+    let data = secret.data.as_ref().and_then(|data| data.get(key)).filter(|data| !data.0.is_empty());
+    let Some(data) = data else { return Ok(Map::new()) };
+    let mut tree = codec::json::parse(&data.0).map_err(|error| error.to_string())?;
+    if is_new {
+        tree = match tree {
+            Value::Map(mut map) => map.remove("auths").unwrap_or_default(),
+            other => other,
+        };
+    }
+    match tree {
+        Value::Map(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        other => Err(mismatch(&other, "credentialprovider.DockerConfig")),
     }
 }
 
-fn auth(entry: &Value) -> AuthConfig {
-    let text = |name| entry.str_at(&[name]).unwrap_or_default().to_owned();
+fn auth(entry: &Value) -> Result<AuthConfig, String> {
+    if !matches!(entry, Value::Map(_) | Value::Null) {
+        return Err(mismatch(entry, "credentialprovider.DockerConfigEntry"));
+    }
+    let text = |name| match entry.get(name) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.to_string()),
+        Some(other) => Err(mismatch(other, "string")),
+    };
     let mut auth = AuthConfig {
-        username: text("username"),
-        password: text("password"),
-        identity_token: text("identitytoken"),
-        registry_token: text("registrytoken"),
+        username: text("username")?,
+        password: text("password")?,
+        identity_token: text("identitytoken")?,
+        registry_token: text("registrytoken")?,
         ..Default::default()
     };
-    let joined =
-        STANDARD.decode(text("auth").trim_end_matches('\0')).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    if let Some((username, password)) = joined.as_deref().and_then(|joined| joined.split_once(':')) {
-        auth.username = username.to_owned();
-        auth.password = password.trim_end_matches('\0').to_owned();
+    let joined = text("auth")?;
+    if !joined.is_empty() {
+        (auth.username, auth.password) = name_and_password(&joined)?;
     }
-    auth
+    Ok(auth)
+}
+
+/// Takes `base64(name:password)` apart; the padding may be missing.
+fn name_and_password(joined: &str) -> Result<(String, String), String> {
+    let padded = joined.trim().ends_with('=');
+    let bare: String = joined.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+    let decoded = if padded { STANDARD.decode(&bare) } else { STANDARD_NO_PAD.decode(&bare) };
+    let decoded = decoded.map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => bare.len(),
+        };
+        format!("illegal base64 data at input byte {at}")
+    })?;
+    let text = String::from_utf8_lossy(&decoded);
+    let (name, password) = text
+        .split_once(':')
+        .ok_or_else(|| "unable to parse auth field, must be formatted as base64(username:password)".to_owned())?;
+    Ok((name.to_owned(), password.to_owned()))
+}
+
+fn mismatch(found: &Value, wanted: &str) -> String {
+    format!("json: cannot unmarshal {} into Go value of type {wanted}", found.type_name())
 }
 
 /// Host and path of a registry as a configuration names it: `https://index.docker.io/v1/`.
@@ -94,14 +133,20 @@ fn covers(registry: &str, image: &str) -> bool {
         && image_path.starts_with(path)
 }
 
-/// Whether `text` fits a pattern of `*` and literal characters.
+/// Whether `text` fits a pattern of `*` and literal characters. Taking each literal where it comes first is enough, so
+/// the time is that of one search, whatever the pattern.
 fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((before, after)) => text
-            .strip_prefix(before)
-            .is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(after, rest)))),
-    }
+    let Some((first, pattern)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(first) else { return false };
+    let (middle, last) = pattern.rsplit_once('*').unwrap_or(("", pattern));
+    let Some(mut text) = text.strip_suffix(last) else { return false };
+    middle.split('*').all(|literal| match text.find(literal) {
+        Some(at) => {
+            text = &text[at + literal.len()..];
+            true
+        }
+        None => false,
+    })
 }
 
 #[cfg(test)]

@@ -123,12 +123,12 @@ impl Reader {
     }
 }
 
-fn moment(time: &[u8]) -> Option<Timestamp> {
+pub(crate) fn moment(time: &[u8]) -> Option<Timestamp> {
     std::str::from_utf8(time).ok()?.parse().ok()
 }
 
 /// Takes a line apart: time, stream, whether it goes on, text.
-fn parse(line: &[u8]) -> Option<(&[u8], Stream, bool, &[u8])> {
+pub(crate) fn parse(line: &[u8]) -> Option<(&[u8], Stream, bool, &[u8])> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let mut parts = line.splitn(4, |byte| *byte == b' ');
     let (time, stream, tag, text) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -1,7 +1,7 @@
 //! The part of an address after the question mark.
 
 /// The values of the parameter `name`, in order, decoded.
-pub(super) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
+pub(crate) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.filter(move |(key, _)| decoded(key) == name).map(|(_, value)| decoded(value))
 }

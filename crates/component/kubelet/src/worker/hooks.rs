@@ -33,9 +33,15 @@ pub(super) async fn stop(
     if let Some(hook) = stop.pre_stop.as_ref().filter(|_| !already.contains(&stop.id)) {
         let container = podplan::container(pod, &stop.name).map(|(_, container)| container.into_owned());
         let subject = subject(shared, look, pod, container.unwrap_or_default(), &stop.id);
-        let outcome = env::time::timeout(grace, run(&subject, hook, grace)).await;
-        if let Ok(Err(problem)) = outcome {
-            tell(Notice::warning("FailedPreStopHook", &format!("PreStopHook failed: {problem}")));
+        let failure = match env::time::timeout(grace, run(&subject, hook, grace)).await {
+            Ok(outcome) => outcome.err(),
+            // The end of its container ends a sleep well, and everything else as a failure.
+            Err(_elapsed) => hook.sleep.is_none().then(|| "not completed in grace period".to_owned()),
+        };
+        if let Some(problem) = failure {
+            tracing::warn!(container = stop.name, problem, "the hook before the stop failed");
+            // What a hook says may be secret, and events are read by more people than logs.
+            tell(Notice::warning("FailedPreStopHook", "PreStopHook failed"));
         }
         hooked = Some(stop.id.clone());
     }

@@ -140,11 +140,9 @@ impl Worker {
     async fn after_start(&self, pod: &Pod, container: &Container, id: &str) -> Result<(), Held> {
         let subject = hooks::subject(&self.shared, &self.look, pod, container.clone(), id);
         let Err(problem) = hooks::post_start(&subject).await else { return Ok(()) };
-        self.tell(
-            pod,
-            &container.name,
-            Notice::warning("FailedPostStartHook", &format!("PostStartHook failed: {problem}")),
-        );
+        tracing::warn!(container = container.name, problem, "the hook after the start failed");
+        // What a hook says may be secret, and events are read by more people than logs.
+        self.tell(pod, &container.name, Notice::warning("FailedPostStartHook", "PostStartHook failed"));
         let grace = podplan::termination::pod_grace_seconds(pod);
         let grace = std::time::Duration::from_secs(u64::try_from(grace).unwrap_or_default());
         self.tell(pod, &container.name, Notice::normal("Killing", "FailedPostStartHook"));

@@ -93,6 +93,12 @@ impl Api for Memory {
     }
 
     fn secret(&self, _namespace: &str, name: &str) -> Answer<'_, Arc<Secret>> {
+        if name == "broken" {
+            let data = BTreeMap::from([(".dockerconfigjson".to_owned(), typed::ByteString(b"{\"auths\": ".to_vec()))]);
+            let type_ = Some("kubernetes.io/dockerconfigjson".to_owned());
+            let secret = Secret { data: Some(data), type_, ..Default::default() };
+            return Box::pin(std::future::ready(Ok(Arc::new(secret))));
+        }
         Box::pin(std::future::ready(Err(ApiError::NotFound(format!("secrets \"{name}\" not found")))))
     }
 
@@ -338,4 +344,32 @@ async fn a_restarted_kubelet_takes_no_pod_out_of_its_services() {
     api.changes.send(PodChange::All(vec![Arc::new(known)])).await.expect("the kubelet lives");
     let seen = api.wait("the pod is reported", |seen| seen.statuses.contains_key("uid-1")).await;
     assert!(is_ready(&seen.statuses["uid-1"]), "{:#?}", seen.statuses);
+}
+
+#[tokio::test]
+async fn nothing_is_pulled_past_a_pull_secret_that_cannot_be_read() {
+    let Some(host) = Host::start().await else { return };
+    let api = Memory::new();
+    let _kubelet = host.kubelet_with(api.clone()).await;
+    let pod = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: ns, uid: uid-1}
+spec:
+  hostNetwork: true
+  imagePullSecrets: [{name: broken}]
+  containers:
+  - {name: main, image: 'localhost:1/absent:1', imagePullPolicy: Always}
+"#;
+    let pod = kubelet::decode(pod.as_bytes()).expect("a pod");
+    api.changes.send(PodChange::All(vec![Arc::new(pod)])).await.expect("the kubelet lives");
+    let waiting = |seen: &Seen| {
+        let statuses = seen.statuses.get("uid-1").and_then(|status| status.container_statuses.clone());
+        statuses.into_iter().flatten().find_map(|main| main.state?.waiting?.message)
+    };
+    let problem = "unexpected end of JSON input";
+    let says = |seen: &Seen| waiting(seen).is_some_and(|message| message.contains(problem));
+    let seen = api.wait("the container waits for its secret", says).await;
+    assert!(seen.events.contains(&"Failed".to_owned()), "{:?}", seen.events);
+    assert!(!seen.events.contains(&"Pulling".to_owned()), "{:?}", seen.events);
 }

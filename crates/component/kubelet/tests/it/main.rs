@@ -298,6 +298,28 @@ async fn sidecars_hooks_and_a_graceful_end() {
 }
 
 #[tokio::test]
+async fn a_hook_that_outlasts_the_grace_is_told() {
+    let Some(node) = Node::start().await else { return };
+    let spec = r#"  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: '%image%'
+    command: [/bin/sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.05; done"]
+    lifecycle:
+      preStop: {exec: {command: [/bin/sleep, "600"]}}
+"#;
+    node.write("slow", spec);
+    let kubelet = node.kubelet().await;
+    kubelet.wait("the pod is ready", |it| it.condition("Ready").as_deref() == Some("True")).await;
+    env::fs::remove_file(node.manifest("slow")).expect("the manifest is removed");
+    kubelet.wait("the pod is gone", |it| it.pod().is_none()).await;
+    let events = kubelet.events();
+    assert!(events.iter().any(|event| event == "FailedPreStopHook PreStopHook failed"), "{events:#?}");
+    assert!(node.is_empty().await);
+}
+
+#[tokio::test]
 async fn an_absent_image_is_an_error_that_is_told() {
     let Some(node) = Node::start().await else { return };
     node.write("absent", "  containers:\n  - {name: main, image: 'localhost:1/absent:1', imagePullPolicy: Never}\n");

@@ -88,6 +88,20 @@ pub fn run(stdin: &str, environment: &Environment) -> Outcome {
     }
 }
 
+/// Reads and checks a configuration as for an addition.
+pub(crate) fn check(stdin: &str) {
+    let Ok(config) = serde_json::from_str::<Config>(stdin) else { return };
+    let environment = Environment {
+        command: "ADD".to_owned(),
+        container: config.name.clone(),
+        namespace: String::new(),
+        interface: config.bridge.clone(),
+    };
+    if let Ok(call) = Call::new(config, &environment) {
+        assert!(!call.ranges.is_empty(), "a pod gets an address");
+    }
+}
+
 fn serve(config: Config, environment: &Environment) -> Result<String, Failure> {
     if !VERSIONS.contains(&config.cni_version.as_str()) {
         let text = format!("version {:?} is not supported", config.cni_version);

@@ -105,7 +105,7 @@ fn number(path: &Path) -> io::Result<Option<u64>> {
     Ok(text(path)?.and_then(|text| text.trim().parse().ok()))
 }
 
-fn field(stat: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(stat: &str, name: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 

@@ -2,7 +2,7 @@
 
 mod encode;
 mod expression;
-mod readback;
+pub(crate) mod readback;
 
 use nftables::{Change, Table};
 

@@ -53,7 +53,7 @@ pub(super) fn elements(socket: &mut Socket, table: &Table, set: &str) -> Result<
     Ok(found)
 }
 
-fn read(element: &[u8]) -> Option<ElementRead> {
+pub(crate) fn read(element: &[u8]) -> Option<ElementRead> {
     let key = attribute(attribute(element, 1)?, 1)?.to_vec();
     let data = attribute(element, 2).and_then(|data| attribute(data, 1)).unwrap_or_default().to_vec();
     Some(ElementRead { key, data })

@@ -3,7 +3,7 @@
 //! What is wanted is written down as [`Request`]s and applied together: one system call for the lot.
 
 mod encode;
-mod read;
+pub(crate) mod read;
 
 use std::net::IpAddr;
 use std::os::fd::RawFd;

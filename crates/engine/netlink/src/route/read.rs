@@ -78,7 +78,7 @@ pub(super) fn addresses(socket: &mut Socket) -> Result<Vec<AddressRead>, Error> 
     Ok(found)
 }
 
-fn read_link(body: &[u8]) -> Option<Link> {
+pub(crate) fn read_link(body: &[u8]) -> Option<Link> {
     let mut link = Link { index: read_u32(body.get(4..)?)?, up: read_u32(body.get(8..)?)? & 1 != 0, ..Link::default() };
     for (kind, payload) in attributes(body.get(16..)?) {
         match kind {
@@ -92,7 +92,7 @@ fn read_link(body: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-fn read_address(body: &[u8]) -> Option<AddressRead> {
+pub(crate) fn read_address(body: &[u8]) -> Option<AddressRead> {
     let (peer, local) = (1, 2);
     let prefix = *body.get(1)?;
     let link = read_u32(body.get(4..)?)?;

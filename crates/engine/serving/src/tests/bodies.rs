@@ -79,6 +79,15 @@ fn gzip_is_used_when_asked_for() {
     assert!(!gzip::is_accepted(&HeaderMap::new()));
 }
 
+#[test]
+fn what_was_packed_is_had_again() {
+    let plain = "a sentence about a field ".repeat(1000).into_bytes();
+    let packed = gzip::pack(&plain);
+    assert!(packed.len() * 50 < plain.len(), "{} bytes", packed.len());
+    assert_eq!(gzip::unpack(&packed).unwrap(), plain);
+    gzip::unpack(&packed[..packed.len() / 2]).expect_err("the half of it is not the whole");
+}
+
 #[tokio::test]
 async fn large_ready_bodies_are_compressed_and_others_are_not() {
     let item = Bytes::from("some object or other ".repeat(500));

@@ -193,11 +193,11 @@ fn cannot_open(path: &Path, error: DatabaseError) -> Error {
     }
 }
 
-fn row_key(entry: &Entry) -> Vec<u8> {
+pub(super) fn row_key(entry: &Entry) -> Vec<u8> {
     [&entry.modified.0.to_be_bytes(), entry.key.as_bytes()].concat()
 }
 
-fn encode(entry: &Entry, row: &mut [u8]) {
+pub(super) fn encode(entry: &Entry, row: &mut [u8]) {
     let lease = entry.lease.map_or(0, LeaseId::get);
     let numbers = [entry.created.0, entry.version, lease.cast_unsigned()];
     let (head, value) = row.split_at_mut(HEAD_BYTES);
@@ -207,7 +207,7 @@ fn encode(entry: &Entry, row: &mut [u8]) {
     value.copy_from_slice(&entry.value);
 }
 
-fn decode(mut row_key: &[u8], mut row: &[u8]) -> Result<Entry, Error> {
+pub(super) fn decode(mut row_key: &[u8], mut row: &[u8]) -> Result<Entry, Error> {
     if row_key.len() < REVISION_BYTES || row.len() < HEAD_BYTES {
         return Err(Error::corrupt(format!("an entry is cut short: {row_key:?}")));
     }

@@ -17,6 +17,7 @@
 
 mod btree;
 mod committer;
+pub(crate) mod fuzz;
 mod journal;
 mod queue;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod answers;
 mod cluster;
 mod connector;
 mod failures;
+pub(crate) mod fuzz;
 mod watching;
 mod wire;
 

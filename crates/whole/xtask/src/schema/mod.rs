@@ -6,8 +6,10 @@
 //! - `--definitions FILE`: the OpenAPI definitions with all extensions, which say what is required, and against which
 //!   the topology facts are checked.
 //!
-//! The output is `crates/words/object/schema/*.txt`, whose format `object::schema` documents.
+//! The output is `crates/words/object/schema/*.txt`, whose format `object::schema` documents, and
+//! `crates/words/openapi/descriptions.deflate`, which `openapi::descriptions` reads.
 
+mod descriptions;
 mod emit;
 mod gosource;
 mod openapi;
@@ -22,12 +24,15 @@ pub(crate) struct Arguments {
     /// Folder with the checkouts `api`, `apimachinery`, `apiextensions-apiserver`, `kube-aggregator`, `apiserver`.
     #[arg(long)]
     go: PathBuf,
-    /// The OpenAPI definitions of the release, with their `x-kubernetes-*` extensions.
+    /// The OpenAPI 2.0 document of the release, with its `x-kubernetes-*` extensions and its descriptions.
     #[arg(long)]
     definitions: PathBuf,
     /// Where the table is written.
     #[arg(long, default_value = "crates/words/object/schema")]
     out: PathBuf,
+    /// Where the descriptions are written.
+    #[arg(long, default_value = "crates/words/openapi/descriptions.deflate")]
+    descriptions: PathBuf,
 }
 
 /// One Go package of API types: where it stands, and the name its types have in OpenAPI documents.
@@ -61,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     std::fs::write(arguments.out.join("../src/schema/tables.rs"), table_list(&names))?;
-    Ok(())
+    descriptions::write(&arguments.definitions, &arguments.descriptions)
 }
 
 /// The Rust source that embeds the written files.

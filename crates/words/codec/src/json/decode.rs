@@ -5,7 +5,7 @@ use object::schema::{Field, Schema, Shape, TypeId};
 use object::{MapBuilder, Path, RawJson, Step, Text, Value, timestamp};
 
 use super::reader::{Kind, Reader};
-use crate::{DEPTH_MAX, DecodeError, Decoded, Root, STRICT_PROBLEMS_MAX, scalar, zero};
+use crate::{DEPTH_MAX, DecodeError, Decoded, Root, is_room, scalar, zero};
 
 /// Reads an object of the type `root`.
 pub fn decode(text: &[u8], root: Root<'_>) -> Result<Decoded, DecodeError> {
@@ -183,7 +183,9 @@ impl Decoder<'_, '_> {
             Kind::Null => self.reader.null().map(|()| Value::Null),
             Kind::Number => {
                 let literal = self.reader.number()?;
-                literal.parse().map(Value::Int).or_else(|_not_an_integer| self.float(literal))
+                let number = literal.parse().map(Value::Int).or_else(|_not_an_integer| self.float(literal))?;
+                // `-0.0` would be written as `-0`, which is an integer, and integers have no such zero.
+                Ok(if number == Value::Float(0.0) { Value::Int(0) } else { number })
             }
         }
     }
@@ -223,7 +225,7 @@ impl Decoder<'_, '_> {
     }
 
     fn object_to(&mut self, what: &str, step: Step) {
-        if self.strict_problems.len() < STRICT_PROBLEMS_MAX {
+        if is_room(&self.strict_problems) {
             self.path.push(step);
             self.strict_problems.push(format!("{what} field \"{}\"", self.path));
             self.path.pop();

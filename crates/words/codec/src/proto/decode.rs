@@ -21,7 +21,8 @@ struct Decoder<'s> {
     schema: &'s Schema,
 }
 
-/// The members of a struct as they come: lists and maps grow, anything else is replaced.
+/// The members of a struct as they come: lists and maps grow, anything else is replaced. There is one entry per field,
+/// however often a message names it, so that time and memory stay in proportion to the message.
 #[derive(Default)]
 struct Members<'s> {
     found: Vec<(&'s Field, Gathered)>,
@@ -74,7 +75,7 @@ impl<'s> Decoder<'s> {
                 }
                 shape => {
                     let value = self.one(payload, shape, depth_left)?;
-                    members.found.push((field, Gathered::One(value)));
+                    members.one(field, value);
                 }
             }
         }
@@ -100,7 +101,7 @@ impl<'s> Decoder<'s> {
             Shape::Bool => Value::Bool(payload.varint()? != 0),
             Shape::Int32 => Value::Int(truncated(payload.integer()?)),
             Shape::Int64 => Value::Int(payload.integer()?),
-            Shape::Double => Value::Float(payload.double()?),
+            Shape::Double => finite(payload.double()?)?,
             Shape::Bytes => Value::from(STANDARD.encode(payload.bytes()?)),
             Shape::Time => time(payload.bytes()?, timestamp::seconds)?,
             Shape::MicroTime => time(payload.bytes()?, timestamp::micros)?,
@@ -139,6 +140,11 @@ impl<'s> Decoder<'s> {
 }
 
 impl<'s> Members<'s> {
+    fn one(&mut self, field: &'s Field, value: Value) {
+        let at = self.slot(field, || Gathered::One(Value::Null));
+        self.found[at].1 = Gathered::One(value);
+    }
+
     fn list(&mut self, field: &'s Field) -> &mut Vec<Value> {
         let at = self.slot(field, || Gathered::List(Vec::new()));
         match &mut self.found[at].1 {
@@ -169,6 +175,12 @@ impl<'s> Members<'s> {
 fn truncated(number: i64) -> i64 {
     let [a, b, c, d, ..] = number.to_le_bytes();
     i64::from(i32::from_le_bytes([a, b, c, d]))
+}
+
+/// JSON, in which the same object will be asked for, has no other numbers.
+fn finite(number: f64) -> Result<Value, DecodeError> {
+    let finite = number.is_finite().then_some(Value::Float(number));
+    finite.ok_or_else(|| DecodeError::Type(format!("json: unsupported value: {number}")))
 }
 
 fn time(message: &[u8], canonical: fn(Timestamp) -> Text) -> Result<Value, DecodeError> {

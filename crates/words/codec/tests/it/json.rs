@@ -144,3 +144,13 @@ fn pretty_printing() {
         "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    1,\n    {\n      \"d\": \"x:{\\\"y\\\\\"\n    }\n  ]\n}";
     assert_eq!(String::from_utf8_lossy(&text), expected);
 }
+
+#[test]
+fn a_negative_zero_is_zero() {
+    for literal in ["-0", "-0.0", "-0e5", "-1e-999", "0.0"] {
+        let mut text = Vec::new();
+        json::write(&json::parse(literal.as_bytes()).expect("it is JSON"), &mut text);
+        assert_eq!(text, b"0", "{literal}");
+        assert_eq!(codec::yaml::to_json(literal.as_bytes()).expect("it is YAML"), b"0", "{literal} in YAML");
+    }
+}

@@ -7,6 +7,12 @@ fn pod() -> Root<'static> {
     Root::builtin("v1", "Pod").expect("Pod is a kind")
 }
 
+fn schema_props() -> Root<'static> {
+    let schema = object::Schema::builtin();
+    let name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+    Root { schema, id: schema.named(name).expect("schemas are a type") }
+}
+
 fn any_json() -> impl Strategy<Value = object::Value> {
     let leaf = prop_oneof![
         Just(object::Value::Null),
@@ -44,4 +50,55 @@ proptest! {
         let spaced = json::pretty(&text);
         prop_assert_eq!(&json::parse(&spaced).expect("own output is read"), &value);
     }
+}
+
+#[test]
+fn protobuf_brings_no_number_that_json_lacks() {
+    let root = schema_props();
+    let field = root.schema.field(root.id, "maximum").expect("schemas have a maximum");
+    for (number, read) in [(1.5, true), (f64::NAN, false), (f64::INFINITY, false), (f64::NEG_INFINITY, false)] {
+        let tag = u8::try_from(field.number << 3 | 1).expect("it is a small number");
+        let message = [&[tag][..], &number.to_le_bytes()].concat();
+        assert_eq!(proto::decode(&message, root).is_ok(), read, "{number}");
+    }
+}
+
+#[test]
+fn an_envelope_says_no_more_than_its_type_has() {
+    let cases = [
+        ("v1", "WatchEvent", [None, None]),
+        ("", "CreateOptions", [None, Some("CreateOptions")]),
+        ("v1", "Pod", [Some("v1"), Some("Pod")]),
+    ];
+    for (api_version, kind, expected) in cases {
+        let sealed = proto::enclose(&[], api_version, kind);
+        let decoded = proto::decode_enveloped(&sealed, object::Schema::builtin()).expect("the kind is known");
+        assert_eq!(["apiVersion", "kind"].map(|field| decoded.value.str_at(&[field])), expected, "{kind}");
+    }
+}
+
+#[test]
+fn fields_that_come_again_and_again_cost_no_more() {
+    let root = schema_props();
+    let text = |name: &str| {
+        let tag = root.schema.field(root.id, name).expect("schemas have it").number << 3 | 2;
+        let low = u8::try_from(tag & 0x7f).expect("it is seven bits");
+        let high = u8::try_from(tag >> 7).expect("it is a small number");
+        vec![low | 0x80, high, 1, b'a']
+    };
+    // Looking at all that came before, for each of them, would take minutes.
+    let pair = [text("required"), text("description")].concat();
+    let decoded = proto::decode(&pair.repeat(400_000), root).expect("it is a schema").value;
+    assert_eq!(decoded.list_at(&["required"]).len(), 400_000);
+    assert_eq!(decoded.str_at(&["description"]), Some("a"));
+}
+
+#[test]
+fn problems_do_not_repeat_a_long_path_forever() {
+    let long = "k".repeat(1 << 20);
+    let fields: Vec<String> = (0..100).map(|number| format!(r#""u{number}":1"#)).collect();
+    let text = format!(r#"{{"properties":{{"{long}":{{{}}}}}}}"#, fields.join(","));
+    let decoded = json::decode(text.as_bytes(), schema_props()).expect("it is a schema");
+    let bytes: usize = decoded.strict_problems.iter().map(String::len).sum();
+    assert!(bytes < 2 << 20, "{bytes} bytes of problems");
 }

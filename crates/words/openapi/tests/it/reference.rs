@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use object::{Schema, Value};
-use openapi::{Source, Undescribed, v2, v3};
+use object::{Map, Schema, Value};
+use openapi::{Describe, Descriptions, Source, Undescribed, v2, v3};
 
 #[expect(clippy::disallowed_methods, reason = "tests find their reference data by the environment")]
 fn reference() -> Option<PathBuf> {
@@ -39,6 +39,27 @@ fn every_place_in_openapi_3() {
         let theirs = read(&folder.join("v3").join(format!("{}_openapi.json", place.replace('/', "__"))));
         let ours = v3::document(&place, &source()).expect("every place has a document");
         compare(&place, &ours, theirs, &mut problems);
+    }
+    finish(&problems);
+}
+
+#[test]
+fn every_description() {
+    let Some(folder) = reference() else {
+        println!("{SKIPPED}");
+        return;
+    };
+    let theirs = read(&folder.join("swagger.json"));
+    let ours = Descriptions::default();
+    let mut problems = Vec::new();
+    for (name, definition) in theirs.get("definitions").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
+        let fields = definition.get("properties").and_then(Value::as_map).into_iter().flat_map(Map::iter);
+        let found = fields.map(|(field, member)| (field, member, ours.field(name, field)));
+        for (field, member, found) in found.chain([("", definition, ours.type_(name))]) {
+            if found != member.str_at(&["description"]) {
+                problems.push(format!("{name} {field}: {found:?}"));
+            }
+        }
     }
     finish(&problems);
 }

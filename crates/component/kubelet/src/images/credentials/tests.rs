@@ -27,7 +27,7 @@ fn credentials_are_found_by_registry_and_path() {
     let other = secret("Opaque", ".dockercfg", r#"{"opaque.test": {"username": "no", "password": "p"}}"#);
     let secrets = [new, old, other];
     let check = |image: &str, expected: &[&str]| {
-        let found = matching(image, &secrets);
+        let found = matching(image, &secrets).expect("all secrets can be read");
         let names: Vec<&str> = found.iter().map(|auth| auth.username.as_str()).collect();
         assert_eq!(names, expected, "{image}");
     };
@@ -40,6 +40,69 @@ fn credentials_are_found_by_registry_and_path() {
     check("registry:5001/app", &[]);
     check("old.test/app", &["old"]);
     check("opaque.test/app", &[]);
-    let hub = matching("busybox", &secrets);
+    let hub = matching("busybox", &secrets).expect("all secrets can be read");
     assert_eq!(hub[0].password, "secret:one", "only the first colon ends the name");
+}
+
+#[test]
+fn patterns_fit_in_the_time_of_a_search() {
+    let cases = [
+        ("*", "", true),
+        ("*", "a", true),
+        ("a*a", "a", false),
+        ("a*a", "aa", true),
+        ("a*b*c", "a-b-c", true),
+        ("a*b*c", "a-c-b", false),
+        ("*b*", "abc", true),
+        ("a**c", "abc", true),
+        ("abc", "abcd", false),
+    ];
+    for (pattern, text, fits) in cases {
+        assert_eq!(super::glob(pattern, text), fits, "{pattern} {text}");
+    }
+    // Trying every place for every star would take longer than there is time.
+    assert!(!super::glob(&"*a".repeat(100), &format!("{}b", "a".repeat(10_000))));
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_an_error() {
+    const NEW: &str = "kubernetes.io/dockerconfigjson";
+    const OLD: &str = "kubernetes.io/dockercfg";
+    let cases = [
+        (NEW, r#"{"auths": "#, Err("unexpected end of JSON input")),
+        (NEW, "auths: {}", Err("invalid character 'a' looking for beginning of value")),
+        (
+            NEW,
+            r#"{"auths": 1}"#,
+            Err("json: cannot unmarshal number into Go value of type credentialprovider.DockerConfig"),
+        ),
+        (
+            OLD,
+            r#"{"r": []}"#,
+            Err("json: cannot unmarshal array into Go value of type credentialprovider.DockerConfigEntry"),
+        ),
+        (OLD, r#"{"r": {"auth": "!"}}"#, Err("illegal base64 data at input byte 0")),
+        (
+            OLD,
+            r#"{"r": {"auth": "YQ=="}}"#,
+            Err("unable to parse auth field, must be formatted as base64(username:password)"),
+        ),
+        (OLD, r#"{"r": {"password": 1}}"#, Err("json: cannot unmarshal number into Go value of type string")),
+        // Another registry's entry makes the secret as unreadable as the image's own.
+        (NEW, r#"{"auths": {"elsewhere.test": {"auth": "!"}}}"#, Err("illegal base64 data at input byte 0")),
+        (OLD, r#"{"r": {"auth": "YTpi"}}"#, Ok(("a", "b"))),
+        (OLD, r#"{"r": {"auth": "YTpiYw"}}"#, Ok(("a", "bc"))),
+        (OLD, r#"{"r": {"auth": "YTpiYw=="}}"#, Ok(("a", "bc"))),
+        (NEW, "", Ok(("", ""))),
+        (NEW, "null", Ok(("", ""))),
+    ];
+    for (type_, text, expected) in cases {
+        let key = if type_ == NEW { ".dockerconfigjson" } else { ".dockercfg" };
+        let text = text.replace("\"r\"", "\"registry.test\"");
+        let found = matching("registry.test/app", &[secret(type_, key, &text)]);
+        let found = found.map(|found| found.into_iter().next().map(|auth| (auth.username, auth.password)));
+        let found = found.map(Option::unwrap_or_default);
+        let expected = expected.map(|(name, password)| (name.to_owned(), password.to_owned()));
+        assert_eq!(found, expected.map_err(str::to_owned), "{text}");
+    }
 }

@@ -1,0 +1,4 @@
+//! Runs `decoders::node`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::node(bytes));
