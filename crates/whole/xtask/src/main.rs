@@ -1,4 +1,4 @@
-//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask schema`.
+//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask schema`, `cargo xtask bench`.
 //!
 //! Not here: anything that a user of Ferrokube needs.
 
@@ -35,6 +35,13 @@ enum Chore {
     Fmt,
     /// Makes the schema table of the built-in types.
     Schema(schema::Arguments),
+    /// Measures the release build, and the original beside it where `REFERENCE_BIN` says where that is.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Rows, by id, and options; `--help` and `--list` tell of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -52,9 +59,16 @@ fn main() -> Result<ExitCode> {
             Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Chore::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Chore::Fmt => {
-            let status = workspace::cargo(&["fmt", "--all", "--check"]).status().context("cargo fmt")?;
-            Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Chore::Fmt => cargo(&["fmt", "--all", "--check"]),
+        Chore::Bench { arguments } => {
+            let program = ["run", "--quiet", "--release", "--package", "bench", "--"];
+            cargo(&program.into_iter().chain(arguments.iter().map(String::as_str)).collect::<Vec<_>>())
         }
     }
+}
+
+/// Runs cargo; how it ends is how we end.
+fn cargo(arguments: &[&str]) -> Result<ExitCode> {
+    let status = workspace::cargo(arguments).status().with_context(|| format!("cargo {}", arguments[0]))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
