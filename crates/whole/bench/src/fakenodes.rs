@@ -6,8 +6,8 @@ use anyhow::Result;
 use bytes::Bytes;
 use serde_json::json;
 
+use crate::load::Call;
 use crate::load::closed::Make;
-use crate::load::{Call, Client};
 use crate::objects::text;
 use crate::rows::field::Field;
 
@@ -54,7 +54,7 @@ pub(crate) async fn make(field: &Field, count: u64) -> Result<()> {
 }
 
 /// Whether the last of `count` nodes is without the taint of a new one.
-pub(crate) async fn is_open(client: &Client, count: u64) -> Result<bool> {
-    let node = client.expect(&Call::get(format!("{PATH}/{}", name(count - 1))), 200).await?;
+pub(crate) async fn is_open(field: &Field, count: u64) -> Result<bool> {
+    let node = field.ask(&Call::get(format!("{PATH}/{}", name(count - 1))), 200).await?;
     Ok(!node.text()?.contains(TAINTED))
 }

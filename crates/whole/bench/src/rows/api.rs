@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use env::time::Instant;
 use futures::future::BoxFuture;
 
-use super::field::{Events, Field, event, list_version, normal, pods};
+use super::field::{Field, event, normal, pods};
 use super::{Bench, Figure, Sample};
 use crate::load::closed::{self, Load, Make};
 use crate::load::{Call, JSON, PROTOBUF};
@@ -49,11 +49,10 @@ pub(super) fn create_one_by_one<'a>(system: &'a dyn System, bench: &'a Bench) ->
 /// What a create answers is what is read afterwards and what a watch tells.
 async fn same_everywhere(field: &Field, sample: &mut Sample) -> Result<()> {
     let path = objects::core("pods");
-    let from = list_version(&field.client, &path).await?;
-    let watch = Call::get(format!("{path}?watch=true&resourceVersion={from}"));
-    let mut events = Events::new(field.client.stream(&watch).await?);
-    let created = field.client.expect(&Call::post(&path, objects::pod("witness")), 201).await?.json()?;
-    let read = field.client.expect(&Call::get(format!("{path}/witness")), 200).await?.json()?;
+    let from = field.version(&path).await?;
+    let mut events = field.watch(&path, &from).await?;
+    let created = field.ask(&Call::post(&path, objects::pod("witness")), 201).await?.json()?;
+    let read = field.ask(&Call::get(format!("{path}/witness")), 200).await?.json()?;
     let lines = events.batch().await?;
     let (kind, told) = event(lines.first().context("a batch has a line")?)?;
     sample.check("created = read", created == read, || format!("{created} and {read}"));
@@ -183,7 +182,7 @@ pub(super) fn create_services<'a>(system: &'a dyn System, bench: &'a Bench) -> B
 
 /// Each Service has an address that no other has, and an IPAddress object says whose it is.
 async fn unique_addresses(field: &Field, made: u64, sample: &mut Sample) -> Result<()> {
-    let list = field.client.expect(&Call::get(objects::core("services")), 200).await?.json()?;
+    let list = field.ask(&Call::get(objects::core("services")), 200).await?.json()?;
     let items = list["items"].as_array().context("a list has items")?;
     let given: BTreeSet<&str> = items.iter().filter_map(|item| item["spec"]["clusterIP"].as_str()).collect();
     sample.check(format!("{made} addresses"), given.len() as u64 == made, || format!("{}", given.len()));

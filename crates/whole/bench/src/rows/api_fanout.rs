@@ -8,7 +8,7 @@ use env::task::{Fate, spawn};
 use env::time::{Instant, timeout};
 use futures::future::BoxFuture;
 
-use super::field::{Field, event, list_version, pods};
+use super::field::{Field, event, pods};
 use super::{Bench, Figure, Sample};
 use crate::load::closed::{self, Load};
 use crate::load::open::{self, Pace};
@@ -20,7 +20,7 @@ use crate::system::{Parts, System};
 const WATCHERS: usize = 1_000;
 const CONNECTIONS: usize = 50;
 const CREATES: u64 = 200;
-const CREATORS: usize = 8;
+const CREATORS: usize = 2;
 const PROTOBUF_STREAM: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 const TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -46,7 +46,7 @@ pub(super) fn latency<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture
     Box::pin(async move {
         let field = Field::open(system, bench, Parts::API).await?;
         let path = objects::core("pods");
-        let from = list_version(&field.client, &path).await?;
+        let from = field.version(&path).await?;
         let client = field.cluster.client(CONNECTIONS).await?;
         let watch = Call::get(format!("{path}?watch=true&resourceVersion={from}"));
         let mut readers = Vec::with_capacity(WATCHERS);
@@ -91,7 +91,7 @@ async fn fan_out(
 ) -> Result<Figure> {
     let (name, accept) = form;
     let path = objects::core("pods");
-    let from = list_version(&field.client, &path).await?;
+    let from = field.version(&path).await?;
     let client = field.cluster.client(CONNECTIONS).await?;
     let watch = Call::get(format!("{path}?watch=true&resourceVersion={from}")).accept(accept);
     let mut readers = Vec::with_capacity(WATCHERS);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Bench;
 use crate::load::closed::{self, Done, Load, Make};
-use crate::load::{Call, Client, Streaming};
+use crate::load::{Call, Reply, Streaming};
 use crate::objects;
 use crate::system::{Cluster, Parts, Site, System, start_ready};
 
@@ -21,8 +21,6 @@ const FILL_CLIENTS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) cluster: Cluster,
-    /// One connection for what is not measured.
-    pub(crate) client: Arc<Client>,
 }
 
 impl Field {
@@ -30,21 +28,40 @@ impl Field {
     pub(crate) async fn open(system: &dyn System, bench: &Bench, parts: Parts) -> Result<Field> {
         let site = Site::empty(&bench.folder.join(system.name())).await?;
         let cluster = start_ready(system, &site, parts).await?;
-        let client = cluster.client(1).await?;
-        client.expect(&Call::post("/api/v1/namespaces", objects::namespace()), 201).await?;
+        let field = Field { cluster };
+        field.ask(&Call::post("/api/v1/namespaces", objects::namespace()), 201).await?;
         let call = Call::post(objects::core("serviceaccounts"), objects::service_account());
-        let reply = client.call(&call).await?;
+        let reply = field.cluster.client(1).await?.call(&call).await?;
         // A controller may have been faster.
         if reply.status != 409 {
             reply.expect(201, &call)?;
         }
-        Ok(Field { cluster, client })
+        Ok(field)
+    }
+
+    /// Sends what is not measured, over a connection of its own: servers close those that rest for long.
+    pub(crate) async fn ask(&self, call: &Call, status: u16) -> Result<Reply> {
+        self.cluster.client(1).await?.expect(call, status).await
+    }
+
+    /// Watches a collection from `version` on.
+    pub(crate) async fn watch(&self, path: &str, version: &str) -> Result<Events> {
+        let call = Call::get(format!(
+            "{path}{}watch=true&resourceVersion={version}",
+            if path.contains('?') { '&' } else { '?' }
+        ));
+        Ok(Events { stream: self.cluster.client(1).await?.stream(&call).await?, buffer: BytesMut::new() })
+    }
+
+    /// The `resourceVersion` that a list of a collection shows.
+    pub(crate) async fn version(&self, path: &str) -> Result<String> {
+        let list = self.ask(&Call::get(format!("{path}?limit=1")), 200).await?.json()?;
+        Ok(list["metadata"]["resourceVersion"].as_str().context("a list has a resource version")?.to_owned())
     }
 
     /// Ends the cluster and removes what it left.
     pub(crate) async fn close(self) -> Result<()> {
         let folder = self.cluster.site.folder.clone();
-        drop(self.client);
         self.cluster.stop().await?;
         Ok(env::fs::remove_dir_all_if_exists(&folder)?)
     }
@@ -63,7 +80,7 @@ impl Field {
     /// Metadata of a collection: (name, resource version) of each item.
     pub(crate) async fn metadata(&self, path: &str) -> Result<Vec<(String, u64)>> {
         let form = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
-        let list = self.client.expect(&Call::get(path).accept(form), 200).await?.json()?;
+        let list = self.ask(&Call::get(path).accept(form), 200).await?.json()?;
         let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
         items.iter().map(name_and_version).collect()
     }
@@ -82,12 +99,6 @@ pub(crate) fn pods(prefix: &'static str) -> Make {
     Arc::new(move |number| Call::post(path.clone(), objects::pod(&format!("{prefix}-{number:05}"))))
 }
 
-/// The `resourceVersion` that a list shows.
-pub(crate) async fn list_version(client: &Client, path: &str) -> Result<String> {
-    let list = client.expect(&Call::get(format!("{path}?limit=1")), 200).await?.json()?;
-    Ok(list["metadata"]["resourceVersion"].as_str().context("a list has a resource version")?.to_owned())
-}
-
 /// A JSON watch, event by event.
 #[derive(Debug)]
 pub(crate) struct Events {
@@ -96,10 +107,6 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(stream: Streaming) -> Events {
-        Events { stream, buffer: BytesMut::new() }
-    }
-
     /// The lines that have arrived, at least one; an error at the end of the stream.
     pub(crate) async fn batch(&mut self) -> Result<Vec<Bytes>> {
         loop {

@@ -38,7 +38,7 @@ pub(super) fn idle<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture<'a
             ..Sample::default()
         };
         let witness = Call::post(objects::core("pods"), objects::pod("witness"));
-        let alive = field.client.call(&witness).await?.status == 201;
+        let alive = field.cluster.client(1).await?.call(&witness).await?.status == 201;
         sample.check("still takes a pod", alive, || "it does not".to_owned());
         field.close().await?;
         Ok(sample)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use env::time::{Instant, timeout};
 use futures::future::BoxFuture;
 
-use super::field::{Events, Field};
+use super::field::Field;
 use super::{Bench, Figure, Sample};
 use crate::fakenodes;
 use crate::load::Call;
@@ -27,14 +27,12 @@ const PLACED: &str = "fieldSelector=spec.nodeName%21%3D";
 /// C1: all pods wait, then the scheduler starts.
 pub(super) fn drain<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture<'a, Result<Sample>> {
     Box::pin(async move {
-        let Field { cluster, client } = waiting(system, bench).await?;
-        drop(client);
+        let Field { cluster } = waiting(system, bench).await?;
         let cluster = system.add_scheduler(cluster).await?;
         // From here on everything that placing takes counts, what a restart reads included.
         let before = cluster.cpu()?;
         cluster.ready().await?;
-        let client = cluster.client(2).await?;
-        let field = Field { cluster, client };
+        let field = Field { cluster };
         let drained = watch(&field).await?;
         let cpu = field.cluster.cpu()?.since(&before);
         let whole = field.cluster.started.elapsed();
@@ -55,7 +53,7 @@ pub(super) fn drain<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture<'
 async fn waiting(system: &dyn System, bench: &Bench) -> Result<Field> {
     let field = Field::open(system, bench, Parts::API).await?;
     fakenodes::make(&field, NODES).await?;
-    anyhow::ensure!(fakenodes::is_open(&field.client, NODES).await?, "the nodes are still tainted");
+    anyhow::ensure!(fakenodes::is_open(&field, NODES).await?, "the nodes are still tainted");
     let path = objects::core("pods");
     let pods: Make = Arc::new(move |n| Call::post(path.clone(), objects::small_pod(&format!("pod-{n:05}"))));
     field.fill(PODS, pods, 201).await?;
@@ -80,12 +78,11 @@ impl Drained {
 /// Watches pods being placed, from the first that is seen to the last.
 async fn watch(field: &Field) -> Result<Drained> {
     let path = objects::core("pods");
-    let listed = field.client.expect(&Call::get(format!("{path}?{PLACED}")), 200).await?.json()?;
+    let listed = field.ask(&Call::get(format!("{path}?{PLACED}")), 200).await?.json()?;
     let mut early = listed["items"].as_array().map_or(0, Vec::len) as u64;
     let from = listed["metadata"]["resourceVersion"].as_str().context("a list has a resource version")?;
     // Placing one is what makes it match, so every placement is an addition.
-    let call = Call::get(format!("{path}?watch=true&{PLACED}&resourceVersion={from}"));
-    let mut events = Events::new(field.client.stream(&call).await?);
+    let mut events = field.watch(&format!("{path}?{PLACED}"), from).await?;
     let mut began = (early > 0).then(Instant::now);
     let mut placed = early;
     let look = async {
@@ -108,7 +105,7 @@ async fn watch(field: &Field) -> Result<Drained> {
 
 /// Every pod is on a node, and no node holds more than it can.
 async fn fits(field: &Field, sample: &mut Sample) -> Result<()> {
-    let pods = field.client.expect(&Call::get(objects::core("pods")), 200).await?.json()?;
+    let pods = field.ask(&Call::get(objects::core("pods")), 200).await?.json()?;
     let pods = pods["items"].as_array().context("a list has items")?;
     let mut held: BTreeMap<&str, u64> = BTreeMap::new();
     for name in pods.iter().filter_map(|pod| pod["spec"]["nodeName"].as_str()) {
