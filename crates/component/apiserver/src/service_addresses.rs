@@ -17,6 +17,8 @@ use object::{Meta, MetaMut, Path, Value};
 use registry::{Companion, StoredForm};
 use store::{Key, Revision, Store, Txn};
 
+/// How many addresses are tried blindly; in a range that is half full all of them are taken once in 65,536 times.
+const CANDIDATES_MAX: u32 = 16;
 const NODE_PORTS_KEY: &str = "/registry/ranges/servicenodeports";
 
 /// Gives Services their addresses and ports.
@@ -179,14 +181,27 @@ impl ServiceAddresses {
         Err(invalid(service, Problem::invalid(Path::of("spec.clusterIPs"), asked_list(service), detail)))
     }
 
+    /// Ranges are far from full in practice: a few candidates are looked up one by one before all addresses are read.
     async fn free_address(&self, range: &Range) -> Result<IpAddr, Refusal> {
-        // Each candidate costs a look-up in memory; ranges are far from full in practice.
+        for _ in 0..CANDIDATES_MAX {
+            let candidate = pick(range.size(), u128::from(env::rand::u64()), |_| false);
+            let Some(address) = candidate.and_then(|offset| range.at(offset)) else { break };
+            if !self.is_taken(address).await? {
+                return Ok(address);
+            }
+        }
         let taken = self.taken_addresses().await?;
         let free = pick(range.size(), u128::from(env::rand::u64()), |offset| {
             range.at(offset).is_none_or(|address| taken.contains(&address))
         });
         free.and_then(|offset| range.at(offset))
             .ok_or_else(|| Refusal::Internal("failed to allocate a serviceIP: range is full".to_owned()))
+    }
+
+    async fn is_taken(&self, address: IpAddr) -> Result<bool, Refusal> {
+        let key = self.ip_addresses.key("", &address.to_string());
+        let got = self.store.get(&key, None).await.map_err(|error| Refusal::Internal(error.to_string()))?;
+        Ok(got.entry.is_some())
     }
 
     async fn taken_addresses(&self) -> Result<BTreeSet<IpAddr>, Refusal> {
@@ -199,13 +214,12 @@ impl ServiceAddresses {
 
     /// Adds the IPAddress object to the transaction, unless it is somebody else's already.
     async fn reserve(&self, service: &Value, address: IpAddr, txn: &mut Txn) -> Result<(), Refusal> {
-        let key = self.ip_addresses.key("", &address.to_string());
-        let got = self.store.get(&key, None).await.map_err(|error| Refusal::Internal(error.to_string()))?;
-        if got.entry.is_some() {
+        if self.is_taken(address).await? {
             let path = Path::of("spec.clusterIPs");
             let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
             return Err(invalid(service, Problem::invalid(path, asked_list(service), detail)));
         }
+        let key = self.ip_addresses.key("", &address.to_string());
         let object = ip_address(service, address);
         *txn = std::mem::take(txn).when(key.clone(), Revision::ZERO).put(key, self.ip_addresses.encode(&object));
         Ok(())

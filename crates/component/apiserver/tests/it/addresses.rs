@@ -142,3 +142,17 @@ async fn services_without_addresses_have_none() {
     let taken = admin.get("/apis/networking.k8s.io/v1/ipaddresses").await.is(200).names();
     assert_eq!(taken.len(), 2, "the API server's and one more: {taken:?}");
 }
+
+#[tokio::test]
+async fn the_last_address_of_a_range_is_found() {
+    // The range is a /24: 254 addresses, of which the API server has one.
+    const COUNT: usize = 253;
+    let admin = Cluster::start().await.admin();
+    let mut given = BTreeSet::new();
+    for number in 0..COUNT {
+        let made = admin.post(SERVICES, &service(&format!("s{number}"), PORT)).await.is(201);
+        assert!(given.insert(made.at("spec.clusterIP")), "{} was given twice", made.at("spec.clusterIP"));
+    }
+    let message = admin.post(SERVICES, &service("more", PORT)).await.is(500).at("message");
+    assert!(message.contains("range is full"), "{message}");
+}
