@@ -84,14 +84,20 @@ impl ServiceAddresses {
         for (at, six) in families.iter().copied().enumerate() {
             let Some(range) = self.ranges.iter().find(|range| range.is_ipv6() == six) else { continue };
             let address = match asked.get(at).filter(|text| !text.is_empty()) {
-                Some(text) => self.asked_address(service, text, at, range)?,
+                Some(text) => {
+                    let address = self.asked_address(service, text, at, range)?;
+                    if !kept.contains(&address) && self.is_taken(address).await? {
+                        return Err(already_taken(service, address));
+                    }
+                    address
+                }
                 None => match kept.iter().find(|address| address.is_ipv6() == six) {
                     Some(address) => *address,
                     None => self.free_address(range).await?,
                 },
             };
             if !kept.contains(&address) {
-                self.reserve(service, address, txn).await?;
+                self.reserve(service, address, txn);
             }
             given.push(address.to_string());
         }
@@ -212,17 +218,11 @@ impl ServiceAddresses {
         Ok(names.collect())
     }
 
-    /// Adds the IPAddress object to the transaction, unless it is somebody else's already.
-    async fn reserve(&self, service: &Value, address: IpAddr, txn: &mut Txn) -> Result<(), Refusal> {
-        if self.is_taken(address).await? {
-            let path = Path::of("spec.clusterIPs");
-            let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
-            return Err(invalid(service, Problem::invalid(path, asked_list(service), detail)));
-        }
+    /// Adds the IPAddress object to the transaction, which fails if somebody else is faster.
+    fn reserve(&self, service: &Value, address: IpAddr, txn: &mut Txn) {
         let key = self.ip_addresses.key("", &address.to_string());
         let object = ip_address(service, address);
         *txn = std::mem::take(txn).when(key.clone(), Revision::ZERO).put(key, self.ip_addresses.encode(&object));
-        Ok(())
     }
 
     async fn settle_ports(&self, new: &mut Value, old: Option<&Value>, txn: &mut Txn) -> Result<(), Refusal> {
@@ -333,6 +333,11 @@ fn read_ports(bytes: &[u8]) -> Result<Bitmap, Refusal> {
         .decode(data)
         .map_err(|error| Refusal::Internal(format!("the node port range cannot be read: {error}")))?;
     Ok(Bitmap::from_bytes(&bytes))
+}
+
+fn already_taken(service: &Value, address: IpAddr) -> Refusal {
+    let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
+    invalid(service, Problem::invalid(Path::of("spec.clusterIPs"), asked_list(service), detail))
 }
 
 fn ip_address(service: &Value, address: IpAddr) -> Value {

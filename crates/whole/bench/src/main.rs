@@ -74,6 +74,9 @@ enum Part {
     /// The process that writes to a store.
     #[command(hide = true)]
     StoreWriter(writer::Arguments),
+    /// What measures a proxy from within its network namespace.
+    #[command(hide = true)]
+    ProxyHost(rows::proxy::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +90,10 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match arguments.part {
         Some(Part::StoreWriter(arguments)) => runtime.block_on(writer::run(arguments)).map(|()| ExitCode::SUCCESS),
+        Some(Part::ProxyHost(arguments)) => {
+            say(&runtime.block_on(rows::proxy::host(arguments))?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         None if arguments.list => list(),
         None => runtime.block_on(async {
             tokio::select! {
@@ -135,7 +142,11 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let results = env::fs::canonicalize(&arguments.folder)?;
     let folder = results.join(format!("run-{}", std::process::id()));
     env::fs::create_dir_all(&folder)?;
-    let bench = Bench { folder: folder.clone(), time_max: Duration::from_secs_f64(arguments.seconds_max) };
+    let bench = Bench {
+        folder: folder.clone(),
+        binary: systems.ours.binary.clone(),
+        time_max: Duration::from_secs_f64(arguments.seconds_max),
+    };
     let start = Calibration::take(&folder)?;
     say(&format!("machine at the start: {}", start.line()))?;
     if systems.reference.is_none() {

@@ -93,6 +93,9 @@ pub(crate) trait System: Send + Sync {
     /// Starts a program that writes 1 KiB values durably to the store alone.
     fn store<'a>(&'a self, site: &'a Site) -> BoxFuture<'a, Result<StoreProcess>>;
 
+    /// The program that is its service proxy; `None` where it is a component of our one program.
+    fn proxy(&self) -> Option<PathBuf>;
+
     /// The server programs.
     fn programs(&self) -> Vec<PathBuf>;
 }

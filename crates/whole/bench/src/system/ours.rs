@@ -67,6 +67,10 @@ impl System for Ours {
         })
     }
 
+    fn proxy(&self) -> Option<PathBuf> {
+        None
+    }
+
     fn programs(&self) -> Vec<PathBuf> {
         vec![self.binary.clone()]
     }

@@ -59,6 +59,8 @@ impl Process {
 pub(crate) struct Cpu {
     threads: BTreeMap<(u32, u32), Duration>,
     totals: BTreeMap<u32, Duration>,
+    /// Of programs that it ran and that have ended.
+    children: BTreeMap<u32, Duration>,
 }
 
 impl Cpu {
@@ -72,7 +74,9 @@ impl Cpu {
                 let running = text.split_whitespace().next().and_then(|field| field.parse().ok());
                 cpu.threads.insert((id, thread), Duration::from_nanos(running.context("schedstat is malformed")?));
             }
-            cpu.totals.insert(id, total(id)?);
+            let (own, children) = totals(id)?;
+            cpu.totals.insert(id, own);
+            cpu.children.insert(id, children);
         }
         Ok(cpu)
     }
@@ -89,7 +93,9 @@ impl Cpu {
                 .sum();
             let known = before.totals.get(&id).copied().unwrap_or_default();
             let coarse = self.totals.get(&id).copied().unwrap_or_default().saturating_sub(known);
-            exact.max(coarse.saturating_sub(TICK * 2))
+            let ended = before.children.get(&id).copied().unwrap_or_default();
+            let children = self.children.get(&id).copied().unwrap_or_default().saturating_sub(ended);
+            exact.max(coarse.saturating_sub(TICK * 2)) + children
         };
         self.totals.keys().map(|id| of(*id)).sum()
     }
@@ -101,13 +107,14 @@ fn threads(id: u32) -> Result<Vec<u32>> {
     Ok(names.collect())
 }
 
-fn total(id: u32) -> Result<Duration> {
+/// Of the process itself, and of its children that have ended.
+fn totals(id: u32) -> Result<(Duration, Duration)> {
     let text = env::fs::read_to_string(format!("/proc/{id}/stat"))?;
     let after = text.rsplit(") ").next().context("stat is malformed")?;
     let fields: Vec<&str> = after.split_whitespace().collect();
     let field = |at: usize| fields.get(at).and_then(|text| text.parse::<u32>().ok()).context("stat is malformed");
-    // proc_pid_stat(5): utime is field 14 and stime field 15; the state, here first, is field 3.
-    Ok(TICK * (field(11)? + field(12)?))
+    // proc_pid_stat(5): utime, stime, cutime and cstime are fields 14 to 17; the state, here first, is field 3.
+    Ok((TICK * (field(11)? + field(12)?), TICK * (field(13)? + field(14)?)))
 }
 
 /// What an idle process uses.

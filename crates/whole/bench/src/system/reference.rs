@@ -4,7 +4,7 @@
 //! the Go runtime is told (`GOGC`, `GOMEMLIMIT`) it inherits from our environment.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use env::process::Command;
@@ -97,11 +97,32 @@ impl Reference {
         command
             .args([file("kubeconfig", "controller-manager.conf"), file("root-ca-file", "pki/ca.crt")])
             .args([file("service-account-private-key-file", "pki/sa.key"), format!("--cluster-cidr={POD_RANGE}")])
+            .arg("--allocate-node-cidrs=true")
             .args([file("cluster-signing-cert-file", "pki/ca.crt"), file("cluster-signing-key-file", "pki/ca.key")])
             .args(["--use-service-account-credentials=true", "--leader-elect=false", "--secure-port=0"])
             .args(["--kube-api-qps=2000", "--kube-api-burst=4000"])
             .args(CONCURRENT.map(|name| format!("--concurrent-{name}=20")));
         Process::spawn("kube-controller-manager", command, &site.folder)
+    }
+
+    /// A kubelet with the runtime at `socket`.
+    pub(crate) fn kubelet(&self, site: &Site, node: &str, socket: &Path) -> Result<Process> {
+        let config = site.folder.join("kubelet.yaml");
+        let text = format!(
+            "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
+             containerRuntimeEndpoint: unix://{}\ncgroupDriver: cgroupfs\nfailCgroupV1: false\nfailSwapOn: false\n\
+             authentication: {{anonymous: {{enabled: false}}, x509: {{clientCAFile: {}}}}}\n\
+             kubeAPIQPS: 5000\nkubeAPIBurst: 5000\neventRecordQPS: 0\n",
+            socket.display(),
+            site.folder.join("pki/ca.crt").display()
+        );
+        env::fs::write_atomic(&config, text.as_bytes(), env::fs::PRIVATE)?;
+        let mut command = self.command("kubelet");
+        command
+            .arg(format!("--config={}", config.display()))
+            .arg(format!("--kubeconfig={}", site.folder.join("kubelet.conf").display()))
+            .arg(format!("--hostname-override={node}"));
+        Process::spawn("kubelet", command, &site.folder)
     }
 
     fn scheduler(&self, site: &Site) -> Result<Process> {
@@ -141,7 +162,8 @@ fn credentials(site: &Site) -> Result<()> {
     Ok(())
 }
 
-async fn prepare(site: &Site) -> Result<()> {
+/// Makes what kubeadm would make.
+pub(crate) async fn prepare(site: &Site) -> Result<()> {
     let site = site.clone();
     env::task::blocking(move || credentials(&site)).await
 }
@@ -188,6 +210,10 @@ impl System for Reference {
             let place = ["--etcd", &etcd_url(site), "--pki", pki].map(str::to_owned).to_vec();
             Ok(StoreProcess { server: Some(self.etcd(site)?), place })
         })
+    }
+
+    fn proxy(&self) -> Option<PathBuf> {
+        Some(self.folder.join("kube-proxy"))
     }
 
     fn programs(&self) -> Vec<PathBuf> {
