@@ -44,9 +44,13 @@ impl<'s> Decoder<'s> {
                 Gathered::List(items) => Value::List(items),
                 Gathered::Map(entries) => Value::Map(entries.finish().0),
             };
-            builder.push(field.name.clone(), value);
+            if !zero::is_omitted(field, &value) {
+                builder.push(field.name.clone(), value);
+            }
         }
-        Ok(Value::Map(zero::canonical(self.schema, id, builder).0))
+        let mut map = builder.finish().0;
+        zero::complete(self.schema, id, &mut map);
+        Ok(Value::Map(map))
     }
 
     fn gather(
@@ -74,7 +78,7 @@ impl<'s> Decoder<'s> {
                 }
                 shape => {
                     let value = self.one(payload, shape, depth_left)?;
-                    members.found.push((field, Gathered::One(value)));
+                    members.one(field, value);
                 }
             }
         }
@@ -139,6 +143,14 @@ impl<'s> Decoder<'s> {
 }
 
 impl<'s> Members<'s> {
+    /// The last one wins.
+    fn one(&mut self, field: &'s Field, value: Value) {
+        match self.found.iter_mut().find(|(candidate, _)| std::ptr::eq(*candidate, field)) {
+            Some((_, gathered)) => *gathered = Gathered::One(value),
+            None => self.found.push((field, Gathered::One(value))),
+        }
+    }
+
     fn list(&mut self, field: &'s Field) -> &mut Vec<Value> {
         let at = self.slot(field, || Gathered::List(Vec::new()));
         match &mut self.found[at].1 {
