@@ -74,6 +74,9 @@ enum Part {
     /// The process that writes to a store.
     #[command(hide = true)]
     StoreWriter(writer::Arguments),
+    /// What measures pods from a machine of their own.
+    #[command(hide = true)]
+    NodeHost(rows::node::Arguments),
     /// What measures a proxy from within its network namespace.
     #[command(hide = true)]
     ProxyHost(rows::proxy::Arguments),
@@ -90,6 +93,10 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match arguments.part {
         Some(Part::StoreWriter(arguments)) => runtime.block_on(writer::run(arguments)).map(|()| ExitCode::SUCCESS),
+        Some(Part::NodeHost(arguments)) => {
+            say(&runtime.block_on(rows::node::host(arguments))?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Part::ProxyHost(arguments)) => {
             say(&runtime.block_on(rows::proxy::host(arguments))?)?;
             Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ mod api_fanout;
 mod controllers;
 pub(crate) mod field;
 mod footprint;
+pub(crate) mod node;
 pub(crate) mod proxy;
 mod scheduler;
 mod store;
@@ -136,6 +137,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("A10", "POST Service with 10k present", "10k/s, 300x", api::create_services),
     row("C1", "SchedulingBasic 5,000 nodes, 10,000 pods, drained", "10k pods/s, 32x", scheduler::drain),
     row("K1", "Deployment 0 to 1,000", "80 ms, 13x", controllers::scale_up),
+    row("N1", "100 pods on one node, the image present, containerd and runc", "4.5 s", node::pods),
     row("P1", "10k Services x 2 endpoints, cold; with P2: one more", "0.12 s, 80x; 2 ms, 1,750x", proxy::services),
     row("F1", "empty cluster, idle", "24 MB, 0.1 % of a core, 2 wake-ups/s", footprint::idle),
     row("F3", "size of the programs", "20 MB, 24x", footprint::size),

@@ -32,7 +32,7 @@ use crate::system::process::{Cpu, Process};
 use crate::system::{Parts, System};
 
 const SERVICES: u32 = 10_000;
-const UPDATES: u32 = 10;
+const UPDATES: u32 = 5;
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/bench/endpointslices";
 const NODE: &str = "bench";
 /// Where those who answer are; no other endpoint exists.
@@ -45,7 +45,7 @@ const UPLINK_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// How long one knock waits for an answer.
 const KNOCK: Duration = Duration::from_millis(1);
 const TIME_MAX: Duration = Duration::from_secs(300);
-/// What follows a change before the next begins.
+/// How long a proxy must do next to nothing to have done all it was told.
 const REST: Duration = Duration::from_millis(300);
 
 /// P1 and P2.
@@ -118,7 +118,6 @@ pub(crate) async fn host(arguments: Arguments) -> Result<String> {
     let proxy = Process::spawn("proxy", command, &proxy_folder)?;
     timeout(TIME_MAX, knock(last, &proxy)).await.context("the last Service does not answer")??;
     let (cold, cold_cpu) = (began.elapsed(), Cpu::of([proxy.id()])?.since(&Cpu::default()));
-    sleep(REST * 10).await;
     let before = Cpu::of([proxy.id()])?;
     let mut took = Vec::new();
     let mut answers = true;
@@ -126,7 +125,6 @@ pub(crate) async fn host(arguments: Arguments) -> Result<String> {
         let (elapsed, whom) = one_more(&field, number, &proxy).await?;
         took.push(elapsed);
         answers &= ANSWERING.contains(&whom);
-        sleep(REST).await;
     }
     let update_cpu = Cpu::of([proxy.id()])?.since(&before);
     proxy.kill().await?;
@@ -253,7 +251,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
         } else {
-            env::fs::copy(&entry.path(), &target)?;
+            env::fs::copy(entry.path(), target)?;
         }
     }
     Ok(())
@@ -281,12 +279,23 @@ async fn one_more(field: &Field, number: u32, proxy: &Process) -> Result<(Durati
     let name = name(SERVICES + number);
     field.ask(&Call::post(objects::core("services"), objects::service(&name, false)), 201).await?;
     let address = address(field, &name).await?;
-    sleep(REST).await;
+    timeout(TIME_MAX, quiet(proxy)).await.context("the proxy does not come to rest")??;
     let client = field.cluster.client(1).await?;
     client.expect(&Call::post(SLICES, slice(&name, ANSWERING)), 201).await?;
     let began = Instant::now();
     let whom = timeout(TIME_MAX, knock(address, proxy)).await.context("a new Service does not answer")??;
     Ok((began.elapsed(), whom))
+}
+
+async fn quiet(proxy: &Process) -> Result<()> {
+    loop {
+        let before = Cpu::of([proxy.id()])?;
+        sleep(REST).await;
+        let used = Cpu::of([proxy.id()])?.since(&before);
+        if used < REST / 20 && !proxy.has_children()? {
+            return Ok(());
+        }
+    }
 }
 
 /// Knocks until somebody says who they are. Each knock is a connection of its own, for the kernel remembers where a

@@ -48,6 +48,13 @@ impl Process {
         Ok(())
     }
 
+    /// Whether it waits for programs that it runs.
+    pub(crate) fn has_children(&self) -> Result<bool> {
+        let told = |thread| env::fs::read_to_string(format!("/proc/{}/task/{thread}/children", self.id));
+        let has = |thread| told(thread).is_ok_and(|text| !text.trim().is_empty());
+        Ok(threads(self.id)?.into_iter().any(has))
+    }
+
     /// Ends it as a crash would, and waits.
     pub(crate) async fn kill(mut self) -> Result<()> {
         self.child.kill().await.with_context(|| format!("cannot end {}", self.name))
