@@ -37,9 +37,18 @@ const LOG_CHARACTERS_MAX: usize = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Where everything but the usual folders is, on the host.
 const FOLDER: &str = "/var/tmp/bench";
-/// Where the machine is when the disk is nearly full.
-const MEMORY: &str = "/dev/shm/bench-hosts";
-const FREE_PERCENT_MIN: u64 = 18;
+/// Kubelets keep pods away from a disk of which less than 15 % is free, so the machine gets a new one: a file on the
+/// disk that is measured, mounted where the first argument says; the others are what is run.
+const ON_A_DISK: &str = r#"
+set -e
+disk=$1
+shift
+truncate --size 16G "$disk.ext4"
+mkfs.ext4 -q -F "$disk.ext4"
+mount -o loop "$disk.ext4" "$disk"
+rm "$disk.ext4"
+exec "$@"
+"#;
 const PAUSE: &str = "ferrokube.io/pause:";
 
 /// N1.
@@ -47,10 +56,13 @@ pub(super) fn pods<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture<'a
     Box::pin(async move {
         ensure!(nix::unistd::geteuid().is_root(), "a machine made of namespaces needs root");
         let (own, machine) = (env::process::executable()?, machine()?);
-        let mut command = env::process::command(machine);
-        command.args(["--bare", NODE, "--"]).arg(own).args(["node-host", "--binary"]).arg(&bench.binary);
+        let disk = bench.folder.join("hosts");
+        env::fs::create_dir_all(&disk)?;
+        // A mount namespace of its own: the disk goes with the last process that sees it.
+        let mut command = env::process::command("unshare");
+        command.args(["--mount", "--propagation", "private", "--", "sh", "-c", ON_A_DISK, "sh"]).arg(&disk);
+        command.arg(machine).args(["--bare", NODE, "--"]).arg(own).args(["node-host", "--binary"]).arg(&bench.binary);
         // The machine carries the program that this names.
-        let disk = disk(bench)?;
         command.env("FERROKUBE_BIN", &bench.binary).env("FERROKUBE_HOSTS_DIR", &disk).stdin(Stdio::null());
         if let Some(proxy) = system.proxy() {
             command.arg("--reference").arg(proxy.parent().context("a program is in a folder")?);
@@ -59,20 +71,8 @@ pub(super) fn pods<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture<'a
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "on the machine: {}", said.trim());
         let text = String::from_utf8(output.stdout)?;
-        let mut sample = read(&serde_json::from_str(text.lines().last().context("nothing is told")?)?)?;
-        sample.proven.push(format!("everything of the machine is in {}", disk.display()));
-        Ok(sample)
+        read(&serde_json::from_str(text.lines().last().context("nothing is told")?)?)
     })
-}
-
-/// Where the machine's files are. Kubelets keep pods away from a disk of which less than 15 % is free; then it is
-/// memory, for both systems.
-fn disk(bench: &Bench) -> Result<PathBuf> {
-    let disk = nix::sys::statvfs::statvfs(&bench.folder)?;
-    let is_roomy = disk.blocks_available() * 100 >= disk.blocks() * FREE_PERCENT_MIN;
-    let folder = if is_roomy { bench.folder.join("hosts") } else { PathBuf::from(MEMORY) };
-    env::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }
 
 /// The program that makes machines of namespaces; it is built beside this one.
