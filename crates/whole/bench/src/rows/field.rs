@@ -68,13 +68,17 @@ impl Field {
 
     /// Sends `count` requests as fast as may be, unmeasured; each is answered by `status`.
     pub(crate) async fn fill(&self, count: u64, make: Make, status: u16) -> Result<Done> {
-        let client = self.cluster.client(8).await?;
-        let load = Load { clients: FILL_CLIENTS, requests_max: count, time_max: FILL_TIME_MAX, status };
-        let done = closed::run(&client, load, make).await?;
+        let done = self.fill_within(count, FILL_TIME_MAX, make, status).await?;
         if done.count() as u64 != count {
             bail!("{} objects of {count} were made in {FILL_TIME_MAX:?}", done.count());
         }
         Ok(done)
+    }
+
+    /// The same, as far as it gets in `time_max`.
+    pub(crate) async fn fill_within(&self, count: u64, time_max: Duration, make: Make, status: u16) -> Result<Done> {
+        let client = self.cluster.client(8).await?;
+        closed::run(&client, Load { clients: FILL_CLIENTS, requests_max: count, time_max, status }, make).await
     }
 
     /// Metadata of a collection: (name, resource version) of each item.
