@@ -52,9 +52,9 @@ test: packages
 trial:
 	$(STATIC) cargo build --profile trial --target $(TRIPLE) --package ferrokube
 
-## Fails and says so: no measurement is built yet; its place is crates/whole/bench.
-bench:
-	cargo run --release --package bench
+## Measures the release build: `make bench ROWS="A1 C1 --pairs 2"`; beside the original with REFERENCE_BIN=DIR.
+bench: build
+	cargo xtask bench $(ROWS)
 
 ## What Debian brings: the container runtime and the C compiler of our cryptography.
 packages:

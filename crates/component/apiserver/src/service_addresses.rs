@@ -17,6 +17,8 @@ use object::{Meta, MetaMut, Path, Value};
 use registry::{Companion, StoredForm};
 use store::{Key, Revision, Store, Txn};
 
+/// How many addresses are tried blindly; in a range that is half full all of them are taken once in 65,536 times.
+const CANDIDATES_MAX: u32 = 16;
 const NODE_PORTS_KEY: &str = "/registry/ranges/servicenodeports";
 
 /// Gives Services their addresses and ports.
@@ -82,14 +84,20 @@ impl ServiceAddresses {
         for (at, six) in families.iter().copied().enumerate() {
             let Some(range) = self.ranges.iter().find(|range| range.is_ipv6() == six) else { continue };
             let address = match asked.get(at).filter(|text| !text.is_empty()) {
-                Some(text) => self.asked_address(service, text, at, range)?,
+                Some(text) => {
+                    let address = self.asked_address(service, text, at, range)?;
+                    if !kept.contains(&address) && self.is_taken(address).await? {
+                        return Err(already_taken(service, address));
+                    }
+                    address
+                }
                 None => match kept.iter().find(|address| address.is_ipv6() == six) {
                     Some(address) => *address,
                     None => self.free_address(range).await?,
                 },
             };
             if !kept.contains(&address) {
-                self.reserve(service, address, txn).await?;
+                self.reserve(service, address, txn);
             }
             given.push(address.to_string());
         }
@@ -179,14 +187,27 @@ impl ServiceAddresses {
         Err(invalid(service, Problem::invalid(Path::of("spec.clusterIPs"), asked_list(service), detail)))
     }
 
+    /// Ranges are far from full in practice: a few candidates are looked up one by one before all addresses are read.
     async fn free_address(&self, range: &Range) -> Result<IpAddr, Refusal> {
-        // Each candidate costs a look-up in memory; ranges are far from full in practice.
+        for _ in 0..CANDIDATES_MAX {
+            let candidate = pick(range.size(), u128::from(env::rand::u64()), |_| false);
+            let Some(address) = candidate.and_then(|offset| range.at(offset)) else { break };
+            if !self.is_taken(address).await? {
+                return Ok(address);
+            }
+        }
         let taken = self.taken_addresses().await?;
         let free = pick(range.size(), u128::from(env::rand::u64()), |offset| {
             range.at(offset).is_none_or(|address| taken.contains(&address))
         });
         free.and_then(|offset| range.at(offset))
             .ok_or_else(|| Refusal::Internal("failed to allocate a serviceIP: range is full".to_owned()))
+    }
+
+    async fn is_taken(&self, address: IpAddr) -> Result<bool, Refusal> {
+        let key = self.ip_addresses.key("", &address.to_string());
+        let got = self.store.get(&key, None).await.map_err(|error| Refusal::Internal(error.to_string()))?;
+        Ok(got.entry.is_some())
     }
 
     async fn taken_addresses(&self) -> Result<BTreeSet<IpAddr>, Refusal> {
@@ -197,18 +218,11 @@ impl ServiceAddresses {
         Ok(names.collect())
     }
 
-    /// Adds the IPAddress object to the transaction, unless it is somebody else's already.
-    async fn reserve(&self, service: &Value, address: IpAddr, txn: &mut Txn) -> Result<(), Refusal> {
+    /// Adds the IPAddress object to the transaction, which fails if somebody else is faster.
+    fn reserve(&self, service: &Value, address: IpAddr, txn: &mut Txn) {
         let key = self.ip_addresses.key("", &address.to_string());
-        let got = self.store.get(&key, None).await.map_err(|error| Refusal::Internal(error.to_string()))?;
-        if got.entry.is_some() {
-            let path = Path::of("spec.clusterIPs");
-            let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
-            return Err(invalid(service, Problem::invalid(path, asked_list(service), detail)));
-        }
         let object = ip_address(service, address);
         *txn = std::mem::take(txn).when(key.clone(), Revision::ZERO).put(key, self.ip_addresses.encode(&object));
-        Ok(())
     }
 
     async fn settle_ports(&self, new: &mut Value, old: Option<&Value>, txn: &mut Txn) -> Result<(), Refusal> {
@@ -319,6 +333,11 @@ fn read_ports(bytes: &[u8]) -> Result<Bitmap, Refusal> {
         .decode(data)
         .map_err(|error| Refusal::Internal(format!("the node port range cannot be read: {error}")))?;
     Ok(Bitmap::from_bytes(&bytes))
+}
+
+fn already_taken(service: &Value, address: IpAddr) -> Refusal {
+    let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
+    invalid(service, Problem::invalid(Path::of("spec.clusterIPs"), asked_list(service), detail))
 }
 
 fn ip_address(service: &Value, address: IpAddr) -> Value {

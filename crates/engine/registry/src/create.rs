@@ -83,6 +83,7 @@ impl Registry {
         if dry_run && self.exists(&key).await? {
             return Err(self.already_exists(&object));
         }
+        let unaccompanied = self.companion.is_some().then(|| object.clone());
         for _ in 0..COMPANION_ATTEMPTS_MAX {
             let with = self.accompanied(Txn::new(), Some(&mut object), None, dry_run).await?;
             let bytes = self.stored.encode(&self.stored_version(object.clone()));
@@ -96,7 +97,8 @@ impl Registry {
                 Outcome::Committed { revision } => return self.as_stored(&bytes, revision),
                 // The first comparison is the object's own: somebody has its name.
                 Outcome::Conflict { current, .. } if current.first().is_some_and(Option::is_some) => break,
-                Outcome::Conflict { .. } => {}
+                // What the companion chose was taken meanwhile: it chooses again, as if nothing had been chosen.
+                Outcome::Conflict { .. } => object = unaccompanied.clone().unwrap_or(object),
             }
         }
         Err(self.already_exists(&object))

@@ -66,6 +66,8 @@ impl Wanted {
 }
 
 const META_VERSION: &str = "meta.k8s.io/v1";
+/// The number of `metadata` in the protobuf message of every kind.
+const METADATA_FIELD: u32 = 1;
 
 impl Registry {
     /// An answer that is one stored object.
@@ -98,6 +100,7 @@ impl Registry {
         match (wanted.media, wanted.shape, wanted.pretty) {
             (Media::Json, Shape::Object, false) => self.json_list(page),
             (Media::Protobuf, Shape::Object, _) => self.proto_list(page),
+            (Media::Protobuf, Shape::Metadata, _) if self.stored.is_protobuf() => self.proto_metadata_list(page),
             _ => self.list_of_trees(page, wanted, now),
         }
     }
@@ -210,6 +213,18 @@ impl Registry {
         let items = page.items.iter().map(|item| self.proto_message(item)).collect::<Result<Vec<Bytes>, Refusal>>()?;
         let kind = format!("{}List", row.kind);
         Ok(proto::list(&list_meta(page), items, &row.api_version(), &kind))
+    }
+
+    /// Every kind's message opens with its metadata, and so does a PartialObjectMetadata, which holds nothing else: each
+    /// item is the beginning of the object's own message.
+    fn proto_metadata_list(&self, page: &Page) -> Result<Vec<Bytes>, Refusal> {
+        let metadata = |item: &Cached| {
+            let message = self.proto_message(item)?;
+            let end = proto::first_field_end(&message, METADATA_FIELD).map_err(internal)?;
+            Ok(message.slice(..end))
+        };
+        let items = page.items.iter().map(|item| metadata(item)).collect::<Result<Vec<Bytes>, Refusal>>()?;
+        Ok(proto::list(&list_meta(page), items, META_VERSION, "PartialObjectMetadataList"))
     }
 
     fn list_of_trees(&self, page: &Page, wanted: Wanted, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {

@@ -58,6 +58,11 @@ impl StoredForm {
         Key::from(format!("{}{name}", self.namespace_prefix(namespace)))
     }
 
+    /// Whether the kind has a protobuf message.
+    pub(crate) fn is_protobuf(&self) -> bool {
+        self.protobuf
+    }
+
     fn root(&self) -> Root<'_> {
         let (schema, id) = self.strategy.root();
         Root { schema, id }

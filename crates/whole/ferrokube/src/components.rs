@@ -59,6 +59,8 @@ pub(crate) type Start = fn(Arc<Context>) -> BoxFuture<'static, anyhow::Result<St
 pub(crate) enum Role {
     /// Runs anywhere, for any user.
     ControlPlane,
+    /// Changes the machine's network: needs root.
+    Network,
     /// Changes the machine: needs root and a container runtime.
     Node,
 }
@@ -74,13 +76,18 @@ pub(crate) struct Component {
     pub(crate) start: Option<Start>,
 }
 
+/// Whether any component of these names needs a container runtime.
+pub(crate) fn need_runtime(names: &[String]) -> bool {
+    COMPONENTS.iter().any(|row| row.role == Role::Node && names.iter().any(|name| name == row.name))
+}
+
 /// All components.
 pub(crate) const COMPONENTS: [Component; 7] = [
     Component { name: "apiserver", role: Role::ControlPlane, start: Some(control_plane::apiserver) },
     Component { name: "controller-manager", role: Role::ControlPlane, start: Some(control_plane::controller_manager) },
     Component { name: "scheduler", role: Role::ControlPlane, start: Some(control_plane::scheduler) },
     Component { name: "podnet", role: Role::Node, start: Some(node::podnet) },
-    Component { name: "proxy", role: Role::Node, start: Some(node::proxy) },
+    Component { name: "proxy", role: Role::Network, start: Some(node::proxy) },
     Component { name: "kubelet", role: Role::Node, start: Some(node::kubelet) },
     Component { name: "dns", role: Role::Node, start: Some(node::dns) },
 ];

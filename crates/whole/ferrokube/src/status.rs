@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 
 use crate::cli::PlaceOptions;
-use crate::components::COMPONENTS;
+use crate::components::{COMPONENTS, need_runtime};
 use crate::place::Place;
 use crate::progress::print_line;
 use crate::record::{Instance, Record};
@@ -75,7 +75,7 @@ async fn look(place: &Place, record: &Record) -> Vec<Finding> {
         findings.extend(api(record).await);
     }
     findings.push(Finding::of("certificates", certificates(place, env::time::now())));
-    if record.is_node {
+    if need_runtime(&record.components) {
         let own = place.containerd_socket();
         let socket = record.foreign_runtime.as_deref().unwrap_or(&own);
         findings.push(Finding::of("container runtime", runtime(socket).await));
@@ -108,7 +108,7 @@ async fn api(record: &Record) -> Vec<Finding> {
     let ready = crate::access::health(&client, "/readyz?verbose").await;
     let checks = |text: String| format!("{} checks pass", text.lines().filter(|line| line.starts_with("[+]")).count());
     let mut findings = vec![Finding::of("api", ready.map(checks))];
-    if record.is_node {
+    if need_runtime(&record.components) {
         findings.push(Finding::of("node", node(&client, &record.node_name).await));
     }
     findings

@@ -90,12 +90,14 @@ struct Plan {
     pod_range: Network,
     service_range: Network,
     is_node: bool,
+    has_runtime: bool,
 }
 
 impl Plan {
     fn of(options: &UpOptions, chosen: &[&Component]) -> anyhow::Result<Plan> {
         let place = Place::of(&options.place);
-        let is_node = chosen.iter().any(|row| row.role == Role::Node);
+        let is_node = chosen.iter().any(|row| row.role != Role::ControlPlane);
+        let has_runtime = chosen.iter().any(|row| row.role == Role::Node);
         if is_node && !nix::unistd::geteuid().is_root() {
             bail!("a node changes the machine and needs root; a control plane alone does not: --components apiserver");
         }
@@ -111,7 +113,7 @@ impl Plan {
             service_address: podnet::config::nth(service_range, 1),
         };
         let listen = SocketAddr::new(bind, options.secure_port);
-        Ok(Plan { place, wanted, listen, pod_range, service_range, is_node })
+        Ok(Plan { place, wanted, listen, pod_range, service_range, is_node, has_runtime })
     }
 
     fn record(&self, options: &UpOptions, chosen: &[&Component]) -> Record {
@@ -171,7 +173,7 @@ async fn prepare_credentials(plan: &Plan) -> anyhow::Result<()> {
 
 /// Sees to the container runtime with our images, for a node; the answer is its supervisor, when it is our own.
 async fn runtime(options: &UpOptions, plan: &Plan) -> anyhow::Result<Option<Owned<()>>> {
-    if !plan.is_node {
+    if !plan.has_runtime {
         return Ok(None);
     }
     let (socket, supervisor) = match foreign_socket(options) {

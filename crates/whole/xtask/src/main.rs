@@ -1,4 +1,5 @@
-//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask fuzz`, `cargo xtask schema`.
+//! The repository's own chores: `cargo xtask tidy`, `cargo xtask fmt`, `cargo xtask fuzz`, `cargo xtask schema`,
+//! `cargo xtask bench`.
 //!
 //! Not here: anything that a user of Ferrokube needs.
 
@@ -38,6 +39,13 @@ enum Chore {
     Fuzz(fuzz::Arguments),
     /// Makes the schema table of the built-in types.
     Schema(schema::Arguments),
+    /// Measures the release build, and the original beside it where `REFERENCE_BIN` says where that is.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Rows, by id, and options; `--help` and `--list` tell of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -56,9 +64,21 @@ fn main() -> Result<ExitCode> {
         }
         Chore::Fuzz(arguments) => fuzz::run(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Chore::Fmt => {
-            let status = workspace::cargo(&["fmt", "--all", "--check"]).status().context("cargo fmt")?;
-            Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Chore::Fmt => cargo(&["fmt", "--all", "--check"]),
+        Chore::Bench { arguments } => {
+            // A node is measured on a machine of namespaces, which a program of that crate makes.
+            let machine = workspace::cargo(&["build", "--quiet", "--release", "--package", "e2e"]).status()?;
+            if !machine.success() {
+                return Ok(ExitCode::FAILURE);
+            }
+            let program = ["run", "--quiet", "--release", "--package", "bench", "--"];
+            cargo(&program.into_iter().chain(arguments.iter().map(String::as_str)).collect::<Vec<_>>())
         }
     }
+}
+
+/// Runs cargo; how it ends is how we end.
+fn cargo(arguments: &[&str]) -> Result<ExitCode> {
+    let status = workspace::cargo(arguments).status().with_context(|| format!("cargo {}", arguments[0]))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

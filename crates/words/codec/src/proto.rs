@@ -58,6 +58,13 @@ pub fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     Ok(envelope)
 }
 
+/// How long the first field of `message` is, with its tag; 0 when the message does not open with field `number`.
+pub fn first_field_end(message: &[u8], number: u32) -> Result<usize, DecodeError> {
+    let mut reader = wire::Reader::new(message);
+    let first = reader.field()?;
+    Ok(if first.is_some_and(|(first, _)| first == number) { message.len() - reader.left() } else { 0 })
+}
+
 /// Puts `value` into an envelope that names `api_version` and `kind`.
 pub fn seal(value: &Value, root: Root<'_>, api_version: &str, kind: &str) -> Vec<u8> {
     let mut out = wire::Writer::with_capacity(512);

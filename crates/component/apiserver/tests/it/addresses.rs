@@ -142,3 +142,19 @@ async fn services_without_addresses_have_none() {
     let taken = admin.get("/apis/networking.k8s.io/v1/ipaddresses").await.is(200).names();
     assert_eq!(taken.len(), 2, "the API server's and one more: {taken:?}");
 }
+
+#[tokio::test]
+async fn the_last_address_of_a_range_is_found() {
+    // The range is a /24: 254 addresses, of which the API server has one.
+    const COUNT: usize = 253;
+    let admin = Cluster::start().await.admin();
+    let made = (0..COUNT).map(|number| {
+        let admin = admin.clone();
+        async move { admin.post(SERVICES, &service(&format!("s{number}"), PORT)).await.is(201).at("spec.clusterIP") }
+    });
+    // Two at a time now and then choose the same; the slower one chooses again.
+    let given: BTreeSet<String> = futures::stream::iter(made).buffer_unordered(4).collect().await;
+    assert_eq!(given.len(), COUNT);
+    let message = admin.post(SERVICES, &service("more", PORT)).await.is(500).at("message");
+    assert!(message.contains("range is full"), "{message}");
+}

@@ -181,6 +181,12 @@ async fn things_come_in_the_form_that_is_asked_for() {
     let partial = accepting(partial).get(PODS).await.is(200);
     assert_eq!(partial.at("kind"), "PartialObjectMetadataList");
     assert_eq!((partial.names(), partial.at("items.0.spec")), (vec!["p".to_owned()], String::new()));
+    let message = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let message = accepting(message).get(PODS).await.is(200).body;
+    let message = codec::proto::decode_enveloped(&message, object::Schema::builtin()).expect("protobuf").value;
+    let root = codec::Root::builtin("meta.k8s.io/v1", "PartialObjectMetadataList").expect("a built-in kind");
+    let text = codec::json::encode(&message, root);
+    assert_eq!(str::from_utf8(&text), Ok(partial.text().trim_end()), "metadata is the same in both languages");
     let partial = accepting("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").get(&path).await.is(200);
     assert_eq!((partial.at("kind"), partial.at("metadata.name")), ("PartialObjectMetadata".into(), "p".into()));
     let yaml = accepting("application/yaml").get(&path).await.is(200);

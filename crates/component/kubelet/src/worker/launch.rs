@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cri::ContainerCreation;
 use cri::v1::{Image, ImageSpec, Mount, PodSandboxConfig};
+use cri::{ContainerCreation, Failure};
 use mounts::cgroup::Values;
 use podplan::environment::{self, Environment, Inputs, Sources};
 use podplan::security::Security;
@@ -44,8 +44,9 @@ impl Worker {
         let logs = PathBuf::from(&config.log_directory);
         env::fs::create_dir_all(&logs).map_err(|error| failed(error.to_string()))?;
         let handler = self.handler(pod).await.map_err(failed)?;
-        shared.runtime.sandbox_run(config, handler).await.map_err(|failure| failed(failure.to_string()))?;
-        Ok(())
+        let runtime = shared.runtime.clone();
+        let made = unbroken("sandbox", async move { runtime.sandbox_run(config, handler).await }).await;
+        made.map(drop).map_err(|failure| failed(failure.to_string()))
     }
 
     /// Whether the runtime leaves out the groups that the image gives a user; older ones ignore the wish.
@@ -118,12 +119,16 @@ impl Worker {
             self.crash_loops.lengthen(&key, failed_at, env::time::now(), self.shared.config.crash_loop);
         }
         let creation = ContainerCreation { sandbox, config, sandbox_config };
-        let id = self.shared.runtime.container_create(creation).await.map_err(|failure| {
+        let runtime = self.shared.runtime.clone();
+        let created = unbroken("container", async move { runtime.container_create(creation).await }).await;
+        let id = created.map_err(|failure| {
             self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {failure}")));
             hold("CreateContainerError", failure.to_string())
         })?;
         self.tell(pod, &container.name, Notice::normal("Created", "Container created"));
-        if let Err(failure) = self.shared.runtime.container_start(id.clone()).await {
+        let (runtime, starting) = (self.shared.runtime.clone(), id.clone());
+        let started = unbroken("container", async move { runtime.container_start(starting).await }).await;
+        if let Err(failure) = started {
             self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {failure}")));
             // The runtime may or may not keep a container that did not start; its next attempt backs off as after an end.
             let key = identity::crash_loop_key(&container);
@@ -321,6 +326,16 @@ fn not_root(pod: &Pod, container: &Container, security: &Security, image: &Image
         )),
         _ => Ok(()),
     }
+}
+
+/// Asks the runtime for something that it must not be interrupted in: whoever stops waiting leaves the call running. A
+/// runtime that is cut off in the middle keeps halves that it does not show, and nobody can end those.
+async fn unbroken<T: Send + 'static>(
+    name: &'static str,
+    call: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let ended = env::task::spawn(env::task::Fate::Local, name, call).await;
+    ended.unwrap_or(Err(Failure::Incomplete { call: name, what: "an end" }))
 }
 
 #[cfg(test)]

@@ -15,3 +15,10 @@ fn names_choose_rows_in_the_order_of_the_table() {
         assert_eq!(choose(&[unbuilt.name]), Err(BadChoice::NotBuilt(unbuilt.name)));
     }
 }
+
+#[test]
+fn only_what_handles_containers_needs_a_runtime() {
+    let need = |names: &[&str]| need_runtime(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    assert!(need(&["kubelet"]) && need(&["apiserver", "podnet"]));
+    assert!(!need(&["proxy"]) && !need(&["apiserver", "controller-manager", "scheduler"]));
+}

@@ -45,9 +45,13 @@ impl<'s> Decoder<'s> {
                 Gathered::List(items) => Value::List(items),
                 Gathered::Map(entries) => Value::Map(entries.finish().0),
             };
-            builder.push(field.name.clone(), value);
+            if !zero::is_omitted(field, &value) {
+                builder.push(field.name.clone(), value);
+            }
         }
-        Ok(Value::Map(zero::canonical(self.schema, id, builder).0))
+        let mut map = builder.finish().0;
+        zero::complete(self.schema, id, &mut map);
+        Ok(Value::Map(map))
     }
 
     fn gather(

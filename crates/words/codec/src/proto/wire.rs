@@ -48,6 +48,11 @@ impl<'a> Reader<'a> {
         Ok(Some((number, payload)))
     }
 
+    /// How many bytes have not been read.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     fn varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         for (at, byte) in self.rest.iter().copied().enumerate().take(10) {
