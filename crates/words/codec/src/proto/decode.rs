@@ -273,5 +273,6 @@ fn string_list(message: &[u8]) -> Result<Value, DecodeError> {
             items.push(Value::from(payload.text()?));
         }
     }
-    Ok(Value::List(items))
+    // Go's list without items is nil, whether or not its message is there.
+    Ok(if items.is_empty() { Value::Null } else { Value::List(items) })
 }

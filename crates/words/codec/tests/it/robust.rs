@@ -102,3 +102,13 @@ fn problems_do_not_repeat_a_long_path_forever() {
     let bytes: usize = decoded.strict_problems.iter().map(String::len).sum();
     assert!(bytes < 2 << 20, "{bytes} bytes of problems");
 }
+
+#[test]
+fn a_list_without_items_is_null_whether_its_message_is_there_or_not() {
+    let root = Root::builtin("certificates.k8s.io/v1", "CertificateSigningRequest").expect("requests are a kind");
+    let sent = br#"{"spec":{"extra":{"a":null,"b":[],"c":["x"]}}}"#;
+    let sent = json::decode(sent, root).expect("it is a request").value;
+    let read = proto::decode(&proto::encode(&sent, root), root).expect("it is a request").value;
+    let shown = |key| read.at(&["spec", "extra", key]).map(object::Value::type_name);
+    assert_eq!(["a", "b", "c"].map(shown), [Some("null"), Some("null"), Some("array")]);
+}
