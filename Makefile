@@ -6,7 +6,8 @@ STATIC := RUSTFLAGS='-C target-feature=+crt-static'
 BINARY := target/release/ferrokube
 TRIAL := target/$(TRIPLE)/trial/ferrokube
 SIZE_BYTES_MAX := 41943040
-PACKAGES := $(shell grep -v '^\#' packages.txt)
+# Debian's kubectl gets out of the way of another package's, which serves as well.
+PACKAGES := $(filter-out $(if $(shell command -v kubectl),kubernetes-client),$(shell grep -v '^\#' packages.txt))
 INSTALLED := $(shell dpkg-query -W -f '$${Package}:$${Status}\n' $(PACKAGES) 2>/dev/null | grep -c ':install ok installed')
 # Under sudo, cargo is the caller's.
 export PATH := $(PATH):$(HOME)/.cargo/bin:$(if $(SUDO_USER),$(shell getent passwd $(SUDO_USER) | cut -d: -f6)/.cargo/bin)
