@@ -1,7 +1,8 @@
 //! Connections to kubelets, pods and services: logs, exec, attach, port-forward, proxies.
 //!
 //! The request is rewritten for its receiver and passed on; upgrades are passed through byte for byte, so that client
-//! and kubelet negotiate with each other.
+//! and kubelet negotiate with each other. Two things change on the way: links of proxied pages lead through the proxy
+//! (`page`), and a log goes out in the messages of a WebSocket to who asks for them.
 
 mod links;
 mod page;

@@ -310,3 +310,6 @@ async fn service_place(
         as_get: false,
     })
 }
+
+#[cfg(test)]
+mod tests;
