@@ -50,6 +50,9 @@ pub enum Error {
     /// An answer ends before its own length says.
     #[error("the kernel's answer to the request to {0} is malformed")]
     Malformed(String),
+    /// What is listed changed during each of many lists.
+    #[error("what the kernel is asked to do does not hold still: {0}")]
+    Unsteady(String),
     /// A network namespace cannot be opened, made or entered.
     #[error("cannot {action} the network namespace {path}")]
     Namespace {
@@ -80,7 +83,7 @@ impl Error {
             | Error::Socket(source)
             | Error::Namespace { source, .. }
             | Error::Sysctl { source, .. } => source.raw_os_error(),
-            Error::Malformed(_) => None,
+            Error::Malformed(_) | Error::Unsteady(_) => None,
         }
     }
 

@@ -11,6 +11,8 @@ use crate::message::{Received, attribute, read_u32, received, text};
 pub(crate) const REQUEST: u16 = 0x1;
 pub(crate) const ACK: u16 = 0x4;
 pub(crate) const DUMP: u16 = 0x300;
+/// On a message of a dump: what is listed has changed since the dump began.
+pub(crate) const INTERRUPTED: u16 = 0x10;
 pub(crate) const REPLACE: u16 = 0x100;
 pub(crate) const EXCLUSIVE: u16 = 0x200;
 pub(crate) const CREATE: u16 = 0x400;
