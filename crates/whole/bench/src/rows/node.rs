@@ -37,18 +37,6 @@ const LOG_CHARACTERS_MAX: usize = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Where everything but the usual folders is, on the host.
 const FOLDER: &str = "/var/tmp/bench";
-/// Kubelets keep pods away from a disk of which less than 15 % is free, so the machine gets a new one: a file on the
-/// disk that is measured, mounted where the first argument says; the others are what is run.
-const ON_A_DISK: &str = r#"
-set -e
-disk=$1
-shift
-truncate --size 16G "$disk.ext4"
-mkfs.ext4 -q -F "$disk.ext4"
-mount -o loop "$disk.ext4" "$disk"
-rm "$disk.ext4"
-exec "$@"
-"#;
 const PAUSE: &str = "ferrokube.io/pause:";
 
 /// N1.
@@ -56,14 +44,12 @@ pub(super) fn pods<'a>(system: &'a dyn System, bench: &'a Bench) -> BoxFuture<'a
     Box::pin(async move {
         ensure!(nix::unistd::geteuid().is_root(), "a machine made of namespaces needs root");
         let (own, machine) = (env::process::executable()?, machine()?);
-        let disk = bench.folder.join("hosts");
-        env::fs::create_dir_all(&disk)?;
-        // A mount namespace of its own: the disk goes with the last process that sees it.
-        let mut command = env::process::command("unshare");
-        command.args(["--mount", "--propagation", "private", "--", "sh", "-c", ON_A_DISK, "sh"]).arg(&disk);
-        command.arg(machine).args(["--bare", NODE, "--"]).arg(own).args(["node-host", "--binary"]).arg(&bench.binary);
+        // The machine's own disk is a file in this folder.
+        let folder = bench.folder.join("hosts");
+        let mut command = env::process::command(machine);
+        command.args(["--bare", NODE, "--"]).arg(own).args(["node-host", "--binary"]).arg(&bench.binary);
         // The machine carries the program that this names.
-        command.env("FERROKUBE_BIN", &bench.binary).env("FERROKUBE_HOSTS_DIR", &disk).stdin(Stdio::null());
+        command.env("FERROKUBE_BIN", &bench.binary).env("FERROKUBE_HOSTS_DIR", &folder).stdin(Stdio::null());
         if let Some(proxy) = system.proxy() {
             command.arg("--reference").arg(proxy.parent().context("a program is in a folder")?);
         }

@@ -14,8 +14,9 @@ use crate::program;
 const BOOT: &str = include_str!("boot.sh");
 const SCRIPT: &str = "boot.sh";
 const BOOT_LIMIT: Duration = Duration::from_secs(20);
-/// Folders that begin empty on a host and lie on a disk of the machine, not on the overlay: another overlay can be put
-/// together there, and nobody outside can take the ground from under their mounts.
+/// Folders that begin empty on a host and lie on its own disk, not on the overlay: another overlay can be put together
+/// there, nobody outside can take the ground from under their mounts, and how full the machine's disk is does not keep
+/// pods away.
 const OWN_FOLDERS: [&str; 13] = [
     "etc/cni",
     "etc/kubernetes",
@@ -84,16 +85,12 @@ pub(super) async fn start(plan: &Plan<'_>) -> anyhow::Result<(Child, i32)> {
 async fn lay_out(plan: &Plan<'_>) -> anyhow::Result<()> {
     let Plan { folder, name, address, gateway, .. } = *plan;
     let upper = folder.join("upper");
-    for made in ["upper", "work", "root"] {
+    for made in ["disk", "upper", "work", "root"] {
         env::fs::create_dir_all(folder.join(made))?;
     }
     env::fs::write_atomic(&folder.join(SCRIPT), BOOT.as_bytes(), env::fs::PUBLIC)?;
     for own in OWN_FOLDERS {
-        env::fs::create_dir_all(folder.join("disk").join(own))?;
         env::fs::create_dir_all(upper.join(own))?;
-    }
-    for open in ["disk/tmp", "disk/var/tmp"] {
-        env::fs::set_mode(&folder.join(open), 0o1777)?;
     }
     let files = [
         ("etc/hostname", format!("{name}\n")),

@@ -24,10 +24,20 @@ cut)
 esac
 
 root=$FOLDER/root
+disk=$FOLDER/disk
+# A file with holes is as large as what is written to it. A name of its own until it is whole: the start may be cut off.
+if [ ! -e "$disk.ext4" ]; then
+    truncate -s 16G "$disk.new"
+    mkfs.ext4 -q -F -i 65536 -J size=16 "$disk.new"
+    mv "$disk.new" "$disk.ext4"
+fi
+mount -o loop,noinit_itable "$disk.ext4" "$disk"
 mount -t overlay -o "lowerdir=/,upperdir=$FOLDER/upper,workdir=$FOLDER/work" overlay "$root"
 for own in $OWN_FOLDERS; do
-    mount --bind "$FOLDER/disk/$own" "$root/$own"
+    mkdir -p "$disk/$own"
+    mount --bind "$disk/$own" "$root/$own"
 done
+chmod 1777 "$root/tmp" "$root/var/tmp"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
