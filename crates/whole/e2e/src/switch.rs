@@ -10,6 +10,8 @@ use env::process::{Child, Command};
 use tokio::io::AsyncWriteExt as _;
 
 const BRIDGE: &str = "br0";
+/// Only who forwards packets says that there is no way for them; whether a new namespace does is the machine's habit.
+const HOLD: &str = "echo 1 > /proc/sys/net/ipv4/ip_forward && echo ready; exec cat";
 /// The switch's own address is the first.
 const OWN_NUMBER: u8 = 1;
 
@@ -26,7 +28,7 @@ impl Switch {
     pub(crate) async fn start(prefix: &str) -> anyhow::Result<Switch> {
         // It ends when its input does, and that does when this process ends, however it ends.
         let mut holder = env::process::command("unshare");
-        holder.args(["--net", "sh", "-c", "echo ready; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        holder.args(["--net", "sh", "-c", HOLD]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = holder.spawn().context("cannot run unshare, which comes with util-linux")?;
         let mut line = String::new();
         let out = holder.stdout.take().context("its output was asked for")?;
