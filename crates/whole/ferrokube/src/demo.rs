@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use client::Client;
+use client::{Client, ListOptions};
 use env::time::Instant;
 use informer::{Informers, Scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use typed::api::apps::v1::Deployment;
-use typed::api::core::v1::Service;
+use typed::api::core::v1::{Pod, Service};
 
 use crate::cli::PlaceOptions;
 use crate::place::Place;
@@ -37,7 +37,13 @@ pub(crate) async fn run(options: PlaceOptions) -> anyhow::Result<ExitCode> {
         Ok(((), format!("{count} objects applied")))
     })
     .await?;
-    step("pods", async { Ok(((), available(client.clone()).await?)) }).await?;
+    step("pods", async {
+        match available(client.clone()).await {
+            Ok(text) => Ok(((), text)),
+            Err(error) => Err(error.context(why_not(&client).await)),
+        }
+    })
+    .await?;
     let service: Service = client.get(NAMESPACE, NAME).await?;
     let spec = service.spec.unwrap_or_default();
     let cluster_ip = spec.cluster_ip.context("the Service has no address")?;
@@ -69,6 +75,29 @@ async fn available(client: Client) -> anyhow::Result<String> {
     let in_time = env::time::timeout(READY_TIMEOUT, wait).await.is_ok();
     let (ready, wanted) = counts();
     if in_time { Ok(format!("{ready} available")) } else { bail!("{ready} of {wanted} pods are available") }
+}
+
+/// What the demo's pods say of themselves: the first condition that does not hold, the first container that waits.
+async fn why_not(client: &Client) -> String {
+    let options = ListOptions {
+        namespace: NAMESPACE.to_owned(),
+        label_selector: format!("app={NAME}"),
+        ..ListOptions::default()
+    };
+    let pods = match client.list::<Pod>(&options).await {
+        Ok(list) => list.items,
+        Err(error) => return format!("its pods cannot be listed: {error}"),
+    };
+    let told = pods.iter().filter_map(|pod| pod.status.as_ref()).find_map(|status| {
+        let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+            let waiting = container.state.as_ref()?.waiting.as_ref()?;
+            Some((waiting.reason.clone(), waiting.message.clone()))
+        });
+        let unmet = status.conditions.iter().flatten().find(|condition| condition.status != "True");
+        waiting.or_else(|| unmet.map(|condition| (condition.reason.clone(), condition.message.clone())))
+    });
+    let (reason, message) = told.unwrap_or_default();
+    format!("{}: {}", reason.as_deref().unwrap_or("no reason"), message.as_deref().unwrap_or("no message"))
 }
 
 /// The first line of the answer to `GET /`.

@@ -1,4 +1,4 @@
-//! Waiting for the node, and saying why it is not ready.
+//! Waiting for the node, and saying why it is not ready, or why it takes no pods although it is.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use client::{Client, Patch};
 use informer::{Informers, Scope};
 use object::Value;
-use typed::api::core::v1::Node;
+use typed::api::core::v1::{Node, NodeCondition};
 
 /// A node that is not ready after this long needs somebody to look.
 const NODE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -23,7 +23,10 @@ pub(crate) async fn node(client: Client, name: &str) -> anyhow::Result<String> {
         }
     };
     match env::time::timeout(NODE_TIMEOUT, wait).await {
-        Ok(()) => Ok(format!("{name} is Ready")),
+        Ok(()) => {
+            let why_not = nodes.cache().get("", name).and_then(|node| takes_pods(&node).err());
+            Ok(why_not.map_or_else(|| format!("{name} is Ready"), |why| format!("{name} is Ready, but {why}")))
+        }
         Err(_) => bail!("{name} is not Ready: {}", known().err().unwrap_or_default()),
     }
 }
@@ -49,3 +52,20 @@ pub(crate) fn is_ready(node: &Node) -> Result<(), String> {
         None => Err("it has no condition Ready".to_owned()),
     }
 }
+
+/// Whether pods are placed on a node that is ready; otherwise what keeps them away, as the node says it.
+pub(crate) fn takes_pods(node: &Node) -> Result<(), String> {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let troubles = conditions.filter(|condition| condition.type_ != "Ready" && condition.status == "True");
+    let told = |trouble: &NodeCondition| {
+        let message = trouble.message.as_deref().unwrap_or("no message");
+        format!("{} ({message})", trouble.type_)
+    };
+    let cordon = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+    let causes: Vec<String> =
+        troubles.map(told).chain(cordon.then(|| "it is cordoned (kubectl uncordon)".to_owned())).collect();
+    if causes.is_empty() { Ok(()) } else { Err(format!("takes no new pods: {}", causes.join(", "))) }
+}
+
+#[cfg(test)]
+mod tests;

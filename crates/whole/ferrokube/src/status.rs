@@ -15,8 +15,8 @@ use crate::record::{Instance, Record};
 
 /// An API that does not answer within this is as good as none.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below this share of the disk, the kubelet evicts pods.
-const DISK_FREE_PERCENT_MIN: u64 = 10;
+/// Below this share of the disk, the kubelet takes no pods and evicts some (its default for `imagefs.available`).
+const DISK_FREE_PERCENT_MIN: u64 = 15;
 
 /// How something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +118,12 @@ async fn node(client: &client::Client, name: &str) -> anyhow::Result<String> {
     let get = client.get::<typed::api::core::v1::Node>("", name);
     let node = env::time::timeout(ASK_TIMEOUT, get).await.context("the API does not answer")?;
     let node = node.with_context(|| format!("{name} has not registered"))?;
-    match crate::readiness::is_ready(&node) {
+    if let Err(why) = crate::readiness::is_ready(&node) {
+        bail!("{name} is not Ready: {why}");
+    }
+    match crate::readiness::takes_pods(&node) {
         Ok(()) => Ok(format!("{name} is Ready")),
-        Err(why) => bail!("{name} is not Ready: {why}"),
+        Err(why) => bail!("{name} {why}"),
     }
 }
 
