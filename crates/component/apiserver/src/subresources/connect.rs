@@ -7,6 +7,7 @@
 mod links;
 mod page;
 mod place;
+mod refused;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,8 +92,11 @@ impl Kubelets {
         };
         let mut request = onward(asked, &place)?;
         // A log flows one way: kubelets know it as a plain answer, and clients may want it in messages.
-        if is_upgrade && asked.target.subresource == "log" {
-            return in_messages(asked, io, request).await;
+        if asked.target.subresource == "log" {
+            if is_upgrade {
+                return in_messages(asked, io, request).await;
+            }
+            return refused::unless_log(send(io, request, body).await?).await;
         }
         if is_upgrade {
             return pass(asked, io, request).await;
@@ -163,7 +167,7 @@ async fn in_messages(asked: &Asked<'_>, io: Io, request: Request<()>) -> Result<
         Ok(granted) => granted,
         Err(refusal) => return Ok(refusal.into_response().map(Body::from)),
     };
-    let answer = send(io, request, Body::empty()).await?;
+    let answer = refused::unless_log(send(io, request, Body::empty()).await?).await?;
     if !answer.status().is_success() {
         return Ok(answer);
     }
