@@ -117,12 +117,14 @@ impl Recorder {
     }
 
     fn event(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) -> Event {
-        let now = Time(env::time::now());
+        let instant = env::time::now();
+        let now = Time(instant);
         let meta = &pod.metadata;
         let name = meta.name.clone().unwrap_or_default();
         Event {
             metadata: ObjectMeta {
-                name: Some(format!("{name}.{:x}", env::rand::u64())),
+                // So that a list, which is ordered by name, tells them as they happened.
+                name: Some(format!("{name}.{:x}", instant.as_nanosecond())),
                 namespace: meta.namespace.clone(),
                 ..Default::default()
             },
