@@ -100,7 +100,7 @@ impl Reviews {
             Question::SelfSubjectRules | Question::NotBuilt(_) => ("authorization.k8s.io/v1", "SelfSubjectRulesReview"),
         };
         let wanted = answer::wanted_whole(&by.parts().headers, &by.info().query)?;
-        let mut review = subresources::read(by, body, type_meta).await?;
+        let mut review = subresources::read(by, body, &[type_meta]).await?;
         match question {
             Question::Token => self.review_token(&mut review).await,
             Question::SelfSubject => review_self(by, &mut review),

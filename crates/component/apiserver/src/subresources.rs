@@ -100,11 +100,18 @@ impl Subresources {
     }
 }
 
-/// Reads a body that is of the kind `type_meta`.
-pub(crate) async fn read(by: &Authorized, body: Body, (api_version, kind): (&str, &str)) -> Result<Value, Refusal> {
+/// Reads a body that is of one of the types `accepted`, of which the first is asked for by what a refusal says.
+pub(crate) async fn read(by: &Authorized, body: Body, accepted: &[(&str, &str)]) -> Result<Value, Refusal> {
     let media = body_media(by.parts())?;
     let bytes = body_bytes(body).await?;
-    let root = codec::Root::builtin(api_version, kind)
-        .ok_or_else(|| Refusal::Internal(format!("the table holds no {kind} of {api_version}")))?;
-    crate::verbs::read_kind(&bytes, media, root, (api_version, kind))
+    let mut refused = None;
+    for &(api_version, kind) in accepted {
+        let root = codec::Root::builtin(api_version, kind)
+            .ok_or_else(|| Refusal::Internal(format!("the table holds no {kind} of {api_version}")))?;
+        match crate::verbs::read_kind(&bytes, media, root, (api_version, kind)) {
+            Ok(object) => return Ok(object),
+            Err(refusal) => refused = refused.or(Some(refusal)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| Refusal::Internal("no type is accepted".to_owned())))
 }

@@ -10,7 +10,7 @@ use serving::Body;
 use super::Asked;
 
 pub(crate) async fn bind(asked: &Asked<'_>, body: Body) -> Result<Response<Body>, Refusal> {
-    let binding = super::read(asked.by, body, ("v1", "Binding")).await?;
+    let binding = super::read(asked.by, body, &[("v1", "Binding")]).await?;
     let meta = Meta::of(&binding);
     if !meta.name().is_empty() && meta.name() != asked.target.name {
         return Err(Refusal::BadRequest("name in URL does not match name in Binding object".to_owned()));

@@ -11,13 +11,15 @@ use serving::Body;
 use super::Asked;
 use crate::routes::Routes;
 
+/// The older version has the same shape; clients up to 1.21 send it, and it is accepted for good.
+const EVICTIONS: [(&str, &str); 2] = [("policy/v1", "Eviction"), ("policy/v1beta1", "Eviction")];
 /// How long clients should wait before they try a refused eviction again.
 const RETRY_SECONDS: u32 = 10;
 /// Most pods that a budget remembers as being disrupted.
 const DISRUPTED_PODS_MAX: usize = 2_000;
 
 pub(super) async fn evict(asked: &Asked<'_>, routes: &Routes, body: Body) -> Result<Response<Body>, Refusal> {
-    let eviction = super::read(asked.by, body, ("policy/v1", "Eviction")).await?;
+    let eviction = super::read(asked.by, body, &EVICTIONS).await?;
     let (namespace, name) = asked.address();
     let cached = asked.registry.get(namespace, name, Freshness::Consistent).await?;
     let pod = asked.registry.tree(&cached)?;

@@ -20,7 +20,7 @@ pub(super) async fn answer(asked: &Asked<'_>, body: Body) -> Result<Response<Bod
     let wanted = match asked.by.info().verb {
         "get" => return asked.answer(&current, SCALE, StatusCode::OK),
         "patch" => ScalePatch::apply(asked.by.parts(), body_bytes(body).await?, current)?,
-        _ => super::read(asked.by, body, SCALE).await?,
+        _ => super::read(asked.by, body, &[SCALE]).await?,
     };
     let edit = Rescale { wanted };
     let (object, _) = asked.registry.update(asked.by, asked.address(), "scale", &edit, &asked.write_options()?).await?;

@@ -16,7 +16,7 @@ const SECONDS_MIN: i64 = 600;
 const SECONDS_MAX: i64 = 1 << 32;
 
 pub(super) async fn issue(this: &Subresources, asked: &Asked<'_>, body: Body) -> Result<Response<Body>, Refusal> {
-    let mut request = super::read(asked.by, body, TOKEN_REQUEST).await?;
+    let mut request = super::read(asked.by, body, &[TOKEN_REQUEST]).await?;
     let (namespace, name) = asked.address();
     let cached = asked.registry.get(namespace, name, Freshness::Consistent).await?;
     let account = asked.registry.tree(&cached)?;

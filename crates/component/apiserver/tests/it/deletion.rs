@@ -210,3 +210,25 @@ async fn a_namespace_goes_when_it_is_finalized() {
         );
     }
 }
+
+#[tokio::test]
+async fn evictions_come_in_two_versions() {
+    let admin = Cluster::start().await.admin();
+    let evict = |version: &str, name: &str| {
+        format!(
+            r#"{{"apiVersion":"{version}","kind":"Eviction","metadata":{{"name":"{name}","namespace":"default"}}}}"#
+        )
+    };
+    for (version, name) in [("policy/v1", "new"), ("policy/v1beta1", "old")] {
+        let path = bound_pod(&admin, name).await;
+        admin.post(&format!("{path}/eviction"), &evict(version, name)).await.is(201);
+        assert_ne!(admin.get(&path).await.is(200).at("metadata.deletionTimestamp"), "", "{version}");
+    }
+    let path = bound_pod(&admin, "stays").await;
+    admin.post(&format!("{path}/eviction"), &evict("policy/v2", "stays")).await.refuses(
+        400,
+        "BadRequest",
+        "the API version in the data (policy/v2) does not match the expected API version (policy/v1)",
+    );
+    assert_eq!(admin.get(&path).await.is(200).at("metadata.deletionTimestamp"), "");
+}
