@@ -300,9 +300,10 @@ impl Kubeconfig {
         serde_saphyr::from_str(text).map_err(|error| Error::Kubeconfig(error.to_string()))
     }
 
-    /// Writes YAML.
+    /// Writes YAML, with a line for each certificate and key: people take them out with `grep` and `awk`.
     pub fn to_yaml(&self) -> Result<String, Error> {
-        serde_saphyr::to_string(self).map_err(|error| Error::Kubeconfig(error.to_string()))
+        let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+        serde_saphyr::to_string_with_options(self, options).map_err(|error| Error::Kubeconfig(error.to_string()))
     }
 
     /// Reads a file; relative paths in it become relative to its folder, as clients agree.

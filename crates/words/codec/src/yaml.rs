@@ -37,7 +37,9 @@ pub fn parse(text: &[u8]) -> Result<Value, DecodeError> {
 
 /// The YAML text of an object, keys sorted, as `sigs.k8s.io/yaml` writes it.
 pub fn encode(value: &Value) -> Result<String, DecodeError> {
-    serde_saphyr::to_string(&Written(value)).map_err(|problem| syntax(&problem.to_string()))
+    // Long lines stay lines: folded ones are no longer found by those who read line by line.
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_with_options(&Written(value), options).map_err(|problem| syntax(&problem.to_string()))
 }
 
 fn options() -> serde_saphyr::Options {

@@ -103,6 +103,12 @@ fn kubeconfigs_are_issued_stored_and_resolved() {
     }
     let text = env::fs::read_to_string(dir.path().join("admin.conf")).unwrap();
     assert!(text.contains("current-context: kubernetes-admin@kubernetes"), "{text}");
+    for name in ["certificate-authority-data", "client-certificate-data", "client-key-data"] {
+        // As `grep NAME | awk '{print $2}' | base64 -d` takes it out.
+        let line = text.lines().find(|line| line.contains(name)).unwrap();
+        let word = line.split_whitespace().nth(1).unwrap();
+        assert!(word.starts_with("LS0tLS1CRUdJTi") && word.len() > 80, "{line}");
+    }
 }
 
 #[test]

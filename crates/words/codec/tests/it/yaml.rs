@@ -1,6 +1,7 @@
 //! How YAML is read: YAML 1.1's habits, which manifests rely on.
 
 use codec::{json, yaml};
+use object::Value;
 
 #[test]
 fn scalars_as_go_reads_them() {
@@ -33,6 +34,9 @@ fn written_text_reads_back() {
         json::parse(br#"{"a":"yes","b":"0644","c":["1e3",1,1.5,null,true],"d":{"e":"x\ny"},"f":""}"#).expect("valid");
     let text = yaml::encode(&value).expect("every tree can be written");
     assert_eq!(yaml::parse(text.as_bytes()).expect("own output is read"), value, "{text}");
+    let long = "word ".repeat(40);
+    let text = yaml::encode(&Value::from_pairs([("a", long.trim())])).expect("every tree can be written");
+    assert_eq!(text.lines().count(), 1, "long lines stay lines: {text}");
 }
 
 #[test]
