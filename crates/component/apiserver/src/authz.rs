@@ -92,6 +92,16 @@ impl<J: Send + Sync + 'static> Judge<'_, J> {
         upsert: fn(&mut J, &K),
         remove: fn(&mut J, &K),
     ) -> Result<(), Refusal> {
+        self.hears_of((group, plural, FieldSelector::default()), upsert, remove).await
+    }
+
+    /// The same of the objects with certain fields; one that gets or loses them comes or goes.
+    pub(crate) async fn hears_of<K: Kind>(
+        &self,
+        (group, plural, fields): (&str, &str, FieldSelector),
+        upsert: fn(&mut J, &K),
+        remove: fn(&mut J, &K),
+    ) -> Result<(), Refusal> {
         let registry = self.routes.registry(group, plural);
         let registry = registry.ok_or_else(|| Refusal::Internal(format!("{plural} are not served")))?;
         let state = Arc::clone(&self.state);
@@ -100,7 +110,8 @@ impl<J: Send + Sync + 'static> Judge<'_, J> {
             Ok(object) => upsert(&mut state.write(), &object),
             Err(error) => tracing::error!(%error, "a stored object cannot be read; it allows nothing"),
         };
-        follow(registry, apply, self.shutdown.clone()).await
+        let selection = Selection { fields, ..Selection::default() };
+        follow(registry, selection, apply, self.shutdown.clone()).await
     }
 }
 
@@ -108,10 +119,12 @@ impl<J: Send + Sync + 'static> Judge<'_, J> {
 /// does, and ends with the server.
 pub(crate) async fn follow(
     registry: Arc<Registry>,
+    selection: Selection,
     apply: impl Fn(ChangeKind, &Value) + Send + Sync + 'static,
     shutdown: Shutdown,
 ) -> Result<(), Refusal> {
-    let options = || WatchOptions { selection: Selection::default(), initial_events: true, ..WatchOptions::default() };
+    let options =
+        move || WatchOptions { selection: selection.clone(), initial_events: true, ..WatchOptions::default() };
     let mut watch = registry.watch(options()).await?;
     let first = watch.poll()?;
     apply_all(&registry, &apply, first)?;
@@ -139,7 +152,7 @@ pub(crate) async fn follow(
 fn apply_all(registry: &Registry, apply: &impl Fn(ChangeKind, &Value), changes: Vec<Change>) -> Result<(), Refusal> {
     for change in changes {
         if let Change::Object(kind, cached) = change {
-            apply(kind, &registry.tree(&cached)?);
+            apply(kind, &*registry.view(&cached)?);
         }
     }
     Ok(())

@@ -26,8 +26,12 @@ struct Nodes {
 pub(crate) async fn follow(routes: &Routes, shutdown: &Shutdown) -> Result<Arc<dyn Authorizer>, Refusal> {
     let graph: Arc<RwLock<NodeGraph>> = Arc::default();
     let judge = Judge { state: Arc::clone(&graph), routes, shutdown };
+    // A pod that has no node yet gives none of them a right.
+    let bound = FieldSelector::parse("spec.nodeName!=").map_err(|error| Refusal::Internal(error.to_string()))?;
     judge
-        .hears("", "pods", NodeGraph::upsert_pod, |graph, pod: &Pod| graph.remove_pod(pod.namespace(), pod.name()))
+        .hears_of(("", "pods", bound), NodeGraph::upsert_pod, |graph, pod: &Pod| {
+            graph.remove_pod(pod.namespace(), pod.name());
+        })
         .await?;
     judge
         .hears("", "persistentvolumes", NodeGraph::upsert_volume, |graph, volume: &PersistentVolume| {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
-use serving::{Body, BodyError, Source};
+use serving::{Body, BodyError, Piece, Source};
 
 /// Requests on one HTTP/2 connection. Servers allow 100; a watch counts as long as it lasts.
 const STREAMS_PER_CONNECTION_MAX: usize = 90;
@@ -109,7 +108,7 @@ impl Arriving {
 }
 
 impl Source for Arriving {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
         loop {
             let frame = ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx));
             match frame {
@@ -125,7 +124,7 @@ impl Source for Arriving {
                 }
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(bytes)));
+                        return Poll::Ready(Some(Ok(bytes.into())));
                     }
                 }
             }

@@ -8,15 +8,18 @@ mod cached;
 mod feed;
 mod state;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kind::Refusal;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use store::{Key, Revision, Store};
 use tokio::sync::{Notify, OnceCell, watch};
 
 pub use cached::Cached;
+pub(crate) use cached::Facts;
 use state::State;
 pub(crate) use state::{Entry, Moved, Read};
 
@@ -24,6 +27,9 @@ use crate::StoredForm;
 
 /// How long a consistent read waits for the cache to catch up with the store.
 const CATCH_UP_MAX: Duration = Duration::from_secs(3);
+
+/// Most writes that may be announced and not heard of yet; beyond that nothing is remembered of any of them.
+const ANNOUNCEMENTS_MAX: usize = 4_096;
 
 /// The objects of one stored kind.
 pub struct Cache {
@@ -35,6 +41,9 @@ pub struct Cache {
     /// Asks the feeding task for a sign of life at the store's current revision.
     wanted: Arc<Notify>,
     started: OnceCell<()>,
+    /// What writers of this process know already of what the store will tell. Hints: one that is missing costs a
+    /// decoding, one that is never fetched some memory.
+    announcements: Mutex<HashMap<Key, (Bytes, Arc<Facts>)>>,
 }
 
 /// How far a cache is.
@@ -72,6 +81,7 @@ impl Cache {
             progress,
             wanted: Arc::new(Notify::new()),
             started: OnceCell::new(),
+            announcements: Mutex::default(),
         })
     }
 
@@ -132,6 +142,24 @@ impl Cache {
                 Err(crate::from_the_future(revision, current))
             }
         }
+    }
+
+    /// Notes what is known of `stored`, which somebody is about to write.
+    pub(crate) fn announce(&self, key: Key, stored: Bytes, facts: Arc<Facts>) {
+        if !self.started.initialized() {
+            return;
+        }
+        let mut announcements = self.announcements.lock();
+        if announcements.len() >= ANNOUNCEMENTS_MAX {
+            announcements.clear();
+        }
+        announcements.insert(key, (stored, facts));
+    }
+
+    /// What was noted of exactly these bytes.
+    fn announced(&self, key: &Key, stored: &Bytes) -> Option<Arc<Facts>> {
+        let (bytes, facts) = self.announcements.lock().remove(key)?;
+        (bytes == *stored).then_some(facts)
     }
 
     /// One object.

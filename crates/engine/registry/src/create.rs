@@ -1,5 +1,7 @@
 //! create.
 
+use std::sync::Arc;
+
 use gate::{Attributes, Authorized};
 use kind::{Context, Operation, Refusal};
 use object::{Meta, Value};
@@ -20,10 +22,12 @@ impl Registry {
         namespace: &str,
         object: Value,
         options: &WriteOptions,
-    ) -> Result<Value, Refusal> {
-        for _ in 1..GENERATE_ATTEMPTS_MAX {
+    ) -> Result<Arc<Value>, Refusal> {
+        // Only a generated name is worth another attempt.
+        let attempts = if Meta::of(&object).name().is_empty() { GENERATE_ATTEMPTS_MAX } else { 1 };
+        for _ in 1..attempts {
             match self.create_once(by, namespace, object.clone(), options).await {
-                Err(Refusal::AlreadyExists { .. }) if Meta::of(&object).name().is_empty() => {}
+                Err(Refusal::AlreadyExists { .. }) => {}
                 done => return done,
             }
         }
@@ -36,7 +40,7 @@ impl Registry {
         namespace: &str,
         mut object: Value,
         options: &WriteOptions,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Arc<Value>, Refusal> {
         let now = env::time::now();
         let strategy = self.strategy.as_ref();
         if !Meta::of(&object).resource_version().is_empty() {
@@ -75,44 +79,46 @@ impl Registry {
         self.store_new(admitted, options.dry_run).await
     }
 
-    async fn store_new(&self, admitted: gate::Admitted, dry_run: bool) -> Result<Value, Refusal> {
+    async fn store_new(&self, admitted: gate::Admitted, dry_run: bool) -> Result<Arc<Value>, Refusal> {
         let Some(mut object) = admitted.into_object() else {
             return Err(Refusal::Internal("an object was admitted that is none".to_owned()));
         };
         let key = self.stored.key_of(&object);
         if dry_run && self.exists(&key).await? {
-            return Err(self.already_exists(&object));
+            return Err(self.already_exists(Meta::of(&object).name()));
         }
+        let name = Meta::of(&object).name().to_owned();
         let unaccompanied = self.companion.is_some().then(|| object.clone());
         for _ in 0..COMPANION_ATTEMPTS_MAX {
             let with = self.accompanied(Txn::new(), Some(&mut object), None, dry_run).await?;
-            let bytes = self.stored.encode(&self.stored_version(object.clone()));
+            let outgoing = self.outgoing(std::mem::take(&mut object));
             if dry_run {
-                return self.as_stored(&bytes, store::Revision::ZERO);
+                return self.arrived(outgoing, store::Revision::ZERO);
             }
-            let mut txn = Txn::create(key.clone(), bytes.clone());
+            self.announce(&key, &outgoing);
+            let mut txn = Txn::create(key.clone(), outgoing.bytes.clone());
             txn.compares.extend(with.compares);
             txn.ops.extend(with.ops);
             match self.store.txn(txn).await.map_err(store_refusal)? {
-                Outcome::Committed { revision } => return self.as_stored(&bytes, revision),
+                Outcome::Committed { revision } => return self.arrived(outgoing, revision),
                 // The first comparison is the object's own: somebody has its name.
                 Outcome::Conflict { current, .. } if current.first().is_some_and(Option::is_some) => break,
                 // What the companion chose was taken meanwhile: it chooses again, as if nothing had been chosen.
-                Outcome::Conflict { .. } => object = unaccompanied.clone().unwrap_or(object),
+                Outcome::Conflict { .. } => match &unaccompanied {
+                    Some(unaccompanied) => object = unaccompanied.clone(),
+                    None => break,
+                },
             }
         }
-        Err(self.already_exists(&object))
+        Err(self.already_exists(&name))
     }
 
     async fn exists(&self, key: &store::Key) -> Result<bool, Refusal> {
         Ok(self.store.get(key, None).await.map_err(store_refusal)?.entry.is_some())
     }
 
-    fn already_exists(&self, object: &Value) -> Refusal {
-        Refusal::AlreadyExists {
-            resource: self.strategy.resource().group_resource(),
-            name: Meta::of(object).name().to_owned(),
-        }
+    fn already_exists(&self, name: &str) -> Refusal {
+        Refusal::AlreadyExists { resource: self.strategy.resource().group_resource(), name: name.to_owned() }
     }
 
     pub(crate) fn invalid(&self, name: &str, problems: Vec<kind::Problem>) -> Refusal {
@@ -133,12 +139,12 @@ impl Registry {
         if self.strategy.resource().converts() { self.strategy.stored(object) } else { object }
     }
 
-    /// Brings a tree that admission or a patch has changed back to its canonical form.
+    /// Brings a tree that admission or a patch has changed back to its canonical form: the one in which it will be read.
     pub(crate) fn conform(&self, object: &mut Value) -> Result<(), Refusal> {
-        let text = codec::json::encode(object, self.root());
-        let decoded =
-            codec::json::decode(&text, self.root()).map_err(|error| Refusal::BadRequest(error.to_string()))?;
-        *object = decoded.value;
+        let conform = if self.stored.is_protobuf() { codec::conform_as_stored } else { codec::conform };
+        let conformed = conform(std::mem::take(object), self.root());
+        *object = conformed.map_err(|error| Refusal::BadRequest(error.to_string()))?.value;
+        self.strategy.default(object);
         Ok(())
     }
 }

@@ -3,13 +3,17 @@
 //! An object's JSON and protobuf are made at most once per revision and shared by every reader: lists join them,
 //! watch events point to them. What differs between those uses is only what stands around them.
 
+mod table;
+
 use bytes::Bytes;
 use codec::{json, proto, yaml};
 use jiff::Timestamp;
-use kind::{Column, Refusal};
+use kind::Refusal;
 use object::{Text, Value};
 
 use crate::{Cached, ChangeKind, Page, Registry};
+
+pub(crate) use table::Encoded;
 
 /// Cached encodings of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +22,10 @@ pub(crate) enum Form {
     Json(Text),
     /// The protobuf message of this `apiVersion`, without envelope.
     Protobuf(Text),
+    /// JSON of the metadata of this `apiVersion`, as the one member of an object: `"metadata":{…}`.
+    Metadata(Text),
+    /// The row of a table of this `apiVersion`.
+    Row(Text, Include),
 }
 
 /// How a client wants its answer.
@@ -60,24 +68,56 @@ pub enum Include {
     Object,
 }
 
+/// How the JSON of every object of one kind begins.
+#[derive(Debug)]
+pub(crate) struct Openings {
+    /// `{"kind":"Pod","apiVersion":"v1",`
+    object: Bytes,
+    /// The same as the object of an event of each type: `{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",`
+    events: [Bytes; 3],
+}
+
+impl Openings {
+    pub(crate) fn of(row: &kind::Resource) -> Openings {
+        let object = format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", row.kind, row.api_version());
+        let event = |kind: ChangeKind| format!("{{\"type\":\"{}\",\"object\":{object}", kind.name()).into();
+        let events = [ChangeKind::Added, ChangeKind::Modified, ChangeKind::Deleted].map(event);
+        Openings { object: object.into(), events }
+    }
+
+    fn event(&self, kind: ChangeKind) -> Bytes {
+        let [added, modified, deleted] = &self.events;
+        match kind {
+            ChangeKind::Added => added.clone(),
+            ChangeKind::Modified => modified.clone(),
+            ChangeKind::Deleted => deleted.clone(),
+        }
+    }
+}
+
 impl Wanted {
     /// Plain JSON.
     pub const JSON: Wanted = Wanted { media: Media::Json, shape: Shape::Object, pretty: false };
 }
 
+/// How the metadata of an object begins where it stands for the object.
+const PARTIAL_OPENING: &[u8] = b"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",";
 const META_VERSION: &str = "meta.k8s.io/v1";
 /// The number of `metadata` in the protobuf message of every kind.
 const METADATA_FIELD: u32 = 1;
+/// The number of `resourceVersion` in the protobuf message of metadata.
+const VERSION_FIELD: u32 = 6;
 
 impl Registry {
     /// An answer that is one stored object.
     pub fn object_body(&self, cached: &Cached, wanted: Wanted, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {
         match (wanted.media, wanted.shape, wanted.pretty) {
             (Media::Json, Shape::Object, false) => {
-                Ok(vec![self.json_opening(), self.json_rest(cached)?, Bytes::from_static(b"\n")])
+                Ok(vec![self.openings.object.clone(), self.json_rest(cached)?, Bytes::from_static(b"\n")])
             }
             (Media::Protobuf, Shape::Object, _) => Ok(vec![self.envelope(&self.proto_message(cached)?)]),
-            _ => self.tree_body(&self.tree(cached)?, wanted, now),
+            (_, Shape::Table(include), _) => table::rewritten(self.table_of(cached, include, true, now)?, wanted),
+            _ => self.tree_body(&*self.view(cached)?, wanted, now),
         }
     }
 
@@ -88,10 +128,7 @@ impl Registry {
         match wanted.shape {
             Shape::Object => render(tree, self.root(), (&api_version, kind), wanted),
             Shape::Metadata => render_builtin(&partial(tree), (META_VERSION, "PartialObjectMetadata"), wanted),
-            Shape::Table(include) => {
-                let table = self.table(std::slice::from_ref(tree), include, Some(self.strategy.columns()), now);
-                render_builtin(&table, (META_VERSION, "Table"), wanted)
-            }
+            Shape::Table(include) => table::rewritten(self.table_of_tree(tree, include, now)?, wanted),
         }
     }
 
@@ -101,7 +138,9 @@ impl Registry {
             (Media::Json, Shape::Object, false) => self.json_list(page),
             (Media::Protobuf, Shape::Object, _) => self.proto_list(page),
             (Media::Protobuf, Shape::Metadata, _) if self.stored.is_protobuf() => self.proto_metadata_list(page),
-            _ => self.list_of_trees(page, wanted, now),
+            (_, Shape::Table(include), _) => table::rewritten(self.table_list(page, include, now)?, wanted),
+            (Media::Json, Shape::Metadata, false) => self.json_metadata_list(page),
+            _ => self.list_of_trees(page, wanted),
         }
     }
 
@@ -113,18 +152,23 @@ impl Registry {
         now: Timestamp,
         headers: bool,
     ) -> Result<Vec<Bytes>, Refusal> {
+        let plain = Wanted { pretty: false, ..wanted };
         let object = match (wanted.media, wanted.shape) {
-            (Media::Json | Media::Yaml, Shape::Object) => vec![self.json_opening(), self.json_rest(cached)?],
-            (Media::Protobuf, Shape::Object) => vec![self.envelope(&self.proto_message(cached)?)],
-            (_, Shape::Table(include)) => {
-                let tree = self.tree(cached)?;
-                let columns = headers.then(|| self.strategy.columns());
-                let table = self.table(std::slice::from_ref(&tree), include, columns, now);
-                render_builtin(&table, (META_VERSION, "Table"), Wanted { pretty: false, ..wanted })?
+            (Media::Json | Media::Yaml, Shape::Object) => {
+                let opening = self.openings.event(kind);
+                return Ok(vec![opening, self.json_rest(cached)?, Bytes::from_static(b"}\n")]);
+            }
+            (Media::Protobuf, Shape::Object) => {
+                let row = self.strategy.resource();
+                let message = self.proto_message(cached)?;
+                return Ok(proto::event(kind.name(), message, &row.api_version(), &row.kind).into());
+            }
+            (_, Shape::Table(include)) => table::rewritten(self.table_of(cached, include, headers, now)?, plain)?,
+            (Media::Json | Media::Yaml, Shape::Metadata) => {
+                vec![Bytes::from_static(PARTIAL_OPENING), self.json_metadata(cached)?, Bytes::from_static(b"}")]
             }
             (_, Shape::Metadata) => {
-                let tree = partial(&self.tree(cached)?);
-                let plain = Wanted { pretty: false, ..wanted };
+                let tree = partial(&*self.view(cached)?);
                 render_builtin(&tree, (META_VERSION, "PartialObjectMetadata"), plain)?
             }
         };
@@ -162,27 +206,38 @@ impl Registry {
         Ok(frame("BOOKMARK", body, wanted.media))
     }
 
-    /// `{"kind":"Pod","apiVersion":"v1",`
-    fn json_opening(&self) -> Bytes {
-        let row = self.strategy.resource();
-        Bytes::from(format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", row.kind, row.api_version()))
-    }
-
     /// Everything behind the opening.
     fn json_rest(&self, cached: &Cached) -> Result<Bytes, Refusal> {
-        cached.in_form(&Form::Json(self.strategy.resource().api_version()), || {
-            let mut tree = self.tree(cached)?;
-            tree.remove(&["kind"]);
-            tree.remove(&["apiVersion"]);
-            let text = Bytes::from(json::encode(&tree, self.root()));
-            Ok(text.slice(1..))
-        })
+        let rest = cached.in_form(&Form::Json(self.strategy.resource().api_version()), || {
+            let text = Bytes::from(json::encode(&*self.view(cached)?, self.root()));
+            let opening = &self.openings.object;
+            if !text.starts_with(opening) {
+                return Err(Refusal::Internal("an object opens with its type".to_owned()));
+            }
+            Ok(text.slice(opening.len()..).into())
+        });
+        Ok(rest?.text)
     }
 
     fn proto_message(&self, cached: &Cached) -> Result<Bytes, Refusal> {
-        cached.in_form(&Form::Protobuf(self.strategy.resource().api_version()), || {
-            Ok(proto::encode(&self.tree(cached)?, self.root()).into())
-        })
+        let message = cached.in_form(&Form::Protobuf(self.strategy.resource().api_version()), || {
+            let message = match self.stored_message(cached)? {
+                Some(message) => message,
+                None => proto::encode(&*self.view(cached)?, self.root()),
+            };
+            Ok(Bytes::from(message).into())
+        });
+        Ok(message?.text)
+    }
+
+    /// The message as it is stored, with its revision, when that is what readers are told.
+    fn stored_message(&self, cached: &Cached) -> Result<Option<Vec<u8>>, Refusal> {
+        if !cached.is_complete() || !self.stored.is_protobuf() || self.strategy.resource().converts() {
+            return Ok(None);
+        }
+        let envelope = proto::open(cached.stored()).map_err(internal)?;
+        let version = cached.revision().to_string();
+        proto::with_text(envelope.message, METADATA_FIELD, VERSION_FIELD, &version).map_err(internal)
     }
 
     fn envelope(&self, message: &[u8]) -> Bytes {
@@ -227,16 +282,52 @@ impl Registry {
         Ok(proto::list(&list_meta(page), items, META_VERSION, "PartialObjectMetadataList"))
     }
 
-    fn list_of_trees(&self, page: &Page, wanted: Wanted, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {
+    fn json_metadata_list(&self, page: &Page) -> Result<Vec<Bytes>, Refusal> {
+        let mut list = Value::map();
+        list.set(&["metadata"], list_meta(page));
+        list.set(&["items"], Vec::<Value>::new());
+        let whole = render_builtin(&list, (META_VERSION, "PartialObjectMetadataList"), Wanted::JSON)?.concat();
+        let head = whole.strip_suffix(b"]}\n").ok_or_else(|| Refusal::Internal("a list ends with items".to_owned()))?;
+        let mut chunks = Vec::with_capacity(page.items.len() * 2 + 2);
+        chunks.push(Bytes::copy_from_slice(head));
+        for (at, item) in page.items.iter().enumerate() {
+            chunks.push(Bytes::from_static(if at == 0 { b"{" } else { b"},{" }));
+            chunks.push(self.json_metadata(item)?);
+        }
+        chunks.push(Bytes::from_static(if page.items.is_empty() { b"]}\n" } else { b"}]}\n" }));
+        Ok(chunks)
+    }
+
+    /// `"metadata":{…}`
+    fn json_metadata(&self, cached: &Cached) -> Result<Bytes, Refusal> {
+        let metadata = cached.in_form(&Form::Metadata(self.strategy.resource().api_version()), || {
+            let tree = match self.stored_metadata(cached)? {
+                Some(metadata) => Value::from_pairs([("metadata", metadata)]),
+                None => partial(&*self.view(cached)?),
+            };
+            let text = render_builtin(&tree, (META_VERSION, "PartialObjectMetadata"), Wanted::JSON)?.concat();
+            let member = text.strip_prefix(PARTIAL_OPENING).and_then(|text| text.strip_suffix(b"}\n"));
+            let member = member.ok_or_else(|| Refusal::Internal("metadata opens with its type".to_owned()))?;
+            Ok(Bytes::copy_from_slice(member).into())
+        });
+        Ok(metadata?.text)
+    }
+
+    /// The metadata alone, read without the rest of the object, where the stored bytes say all of it.
+    fn stored_metadata(&self, cached: &Cached) -> Result<Option<Value>, Refusal> {
+        let Some(message) = self.stored_message(cached)? else { return Ok(None) };
+        let Some(metadata) = proto::first_field(&message, METADATA_FIELD).map_err(internal)? else { return Ok(None) };
+        let schema = object::Schema::builtin();
+        let id = schema.named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+        let id = id.ok_or_else(|| Refusal::Internal("the table holds no ObjectMeta".to_owned()))?;
+        Ok(Some(proto::decode(metadata, codec::Root { schema, id }).map_err(internal)?.value))
+    }
+
+    fn list_of_trees(&self, page: &Page, wanted: Wanted) -> Result<Vec<Bytes>, Refusal> {
         let trees = page.items.iter().map(|item| self.tree(item)).collect::<Result<Vec<Value>, Refusal>>()?;
         let row = self.strategy.resource();
         match wanted.shape {
-            Shape::Table(include) => {
-                let mut table = self.table(&trees, include, Some(self.strategy.columns()), now);
-                table.set(&["metadata"], list_meta(page));
-                render_builtin(&table, (META_VERSION, "Table"), wanted)
-            }
-            Shape::Metadata => {
+            Shape::Metadata | Shape::Table(_) => {
                 let mut list = Value::map();
                 list.set(&["metadata"], list_meta(page));
                 list.set(&["items"], trees.iter().map(partial).collect::<Vec<Value>>());
@@ -279,56 +370,10 @@ impl Registry {
         text.push(b'}');
         text
     }
-
-    fn table(&self, trees: &[Value], include: Include, columns: Option<&[Column]>, now: Timestamp) -> Value {
-        let rows: Vec<Value> = trees
-            .iter()
-            .map(|tree| {
-                let mut row = Value::map();
-                row.set(&["cells"], Value::List(self.strategy.row(tree, now)));
-                match include {
-                    Include::None => {}
-                    Include::Metadata => row.set(&["object"], typed_partial(tree)),
-                    Include::Object => row.set(&["object"], tree.clone()),
-                }
-                row
-            })
-            .collect();
-        let mut table = Value::map();
-        let version = match trees {
-            [one] => object::Meta::of(one).resource_version().to_owned(),
-            _ => String::new(),
-        };
-        table.set(&["metadata"], Value::map());
-        if !version.is_empty() {
-            table.set(&["metadata", "resourceVersion"], version);
-        }
-        let columns = columns.unwrap_or_default();
-        table.set(&["columnDefinitions"], columns.iter().map(column).collect::<Vec<Value>>());
-        table.set(&["rows"], rows);
-        table
-    }
-}
-
-fn column(column: &Column) -> Value {
-    Value::from_pairs([
-        ("name", Value::from(column.name)),
-        ("type", Value::from(column.kind)),
-        ("format", Value::from(column.format)),
-        ("description", Value::from(column.description)),
-        ("priority", Value::from(i32::from(column.priority))),
-    ])
 }
 
 fn partial(tree: &Value) -> Value {
     Value::from_pairs([("metadata", tree.get("metadata").cloned().unwrap_or_else(Value::map))])
-}
-
-fn typed_partial(tree: &Value) -> Value {
-    let mut partial = partial(tree);
-    partial.set(&["kind"], "PartialObjectMetadata");
-    partial.set(&["apiVersion"], META_VERSION);
-    partial
 }
 
 fn list_meta_shape() -> object::schema::Shape {
@@ -363,6 +408,9 @@ fn render(
 ) -> Result<Vec<Bytes>, Refusal> {
     if wanted.media == Media::Protobuf {
         return Ok(vec![proto::seal(tree, root, api_version, kind).into()]);
+    }
+    if tree.str_at(&["kind"]) == Some(kind) && tree.str_at(&["apiVersion"]) == Some(api_version) {
+        return Ok(vec![written(json::encode(tree, root), tree, wanted)?]);
     }
     let mut tree = tree.clone();
     tree.set(&["kind"], kind);

@@ -26,6 +26,7 @@ pub mod fuzz;
 mod list;
 pub mod negotiate;
 mod options;
+mod outgoing;
 pub mod ownership;
 mod stored;
 mod update;
@@ -67,6 +68,7 @@ pub struct Registry {
     store: Arc<dyn Store>,
     cache: Arc<Cache>,
     stored: StoredForm,
+    openings: form::Openings,
     admission: Arc<dyn Admission>,
     companion: Option<Arc<dyn Companion>>,
 }
@@ -86,7 +88,8 @@ impl Registry {
         admission: Arc<dyn Admission>,
     ) -> Registry {
         let stored = cache.stored_form().clone();
-        Registry { strategy, store, cache, stored, admission, companion: None }
+        let openings = form::Openings::of(strategy.resource());
+        Registry { strategy, store, cache, stored, openings, admission, companion: None }
     }
 
     /// Writes of this kind take others along.
@@ -113,8 +116,16 @@ impl Registry {
 
     /// The tree of a cached object in this registry's version.
     pub fn tree(&self, cached: &Cached) -> Result<Value, Refusal> {
-        let tree = cached.tree(&self.stored)?;
-        Ok(if self.strategy.resource().converts() { self.strategy.served(tree) } else { tree })
+        Ok(Arc::unwrap_or_clone(self.view(cached)?))
+    }
+
+    /// The same for reading only: shared with whoever else holds it.
+    pub fn view(&self, cached: &Cached) -> Result<Arc<Value>, Refusal> {
+        let tree = cached.view(&self.stored)?;
+        Ok(match self.strategy.resource().converts() {
+            true => Arc::new(self.strategy.served(Arc::unwrap_or_clone(tree))),
+            false => tree,
+        })
     }
 
     /// A transaction and what must be part of it.

@@ -70,6 +70,9 @@ impl StoredForm {
 
     /// The bytes of an object. The revision is not part of them: the store knows it.
     pub fn encode(&self, object: &Value) -> Bytes {
+        if self.protobuf && Meta::of(object).resource_version().is_empty() {
+            return proto::seal(object, self.root(), &self.api_version, &self.kind).into();
+        }
         let mut object = object.clone();
         object.remove(&["metadata", "resourceVersion"]);
         if self.protobuf {

@@ -68,7 +68,7 @@ impl Registry {
         subresource: &str,
         edit: &dyn Edit,
         options: &WriteOptions,
-    ) -> Result<(Value, bool), Refusal> {
+    ) -> Result<(Arc<Value>, bool), Refusal> {
         let work = Work { by, namespace, name, subresource, edit, options };
         let mut found = self.find_cached(namespace, name).await?;
         let mut newest = false;
@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// One attempt; `None` when somebody else was faster.
-    async fn update_once(&self, work: &Work<'_>, found: Option<&Found>) -> Result<Option<(Value, bool)>, Refusal> {
+    async fn update_once(&self, work: &Work<'_>, found: Option<&Found>) -> Result<Option<(Arc<Value>, bool)>, Refusal> {
         let Some(found) = found else { return self.create_by_update(work).await };
         let now = env::time::now();
         let old = &found.tree;
@@ -199,7 +199,7 @@ impl Registry {
         Ok(())
     }
 
-    async fn create_by_update(&self, work: &Work<'_>) -> Result<Option<(Value, bool)>, Refusal> {
+    async fn create_by_update(&self, work: &Work<'_>) -> Result<Option<(Arc<Value>, bool)>, Refusal> {
         let creates = work.edit.creates() || self.strategy.facts().creates_on_update;
         if !creates || !work.subresource.is_empty() {
             return Err(self.not_found(work.name));
@@ -225,7 +225,7 @@ impl Registry {
         admitted: gate::Admitted,
         found: &Found,
         dry_run: bool,
-    ) -> Result<Option<(Value, bool)>, Refusal> {
+    ) -> Result<Option<(Arc<Value>, bool)>, Refusal> {
         let Some(mut object) = admitted.into_object() else {
             return Err(Refusal::Internal("an object was admitted that is none".to_owned()));
         };
@@ -239,19 +239,21 @@ impl Registry {
             true => self.accompanied(Txn::new(), None, Some(&found.tree), dry_run).await?,
             false => self.accompanied(Txn::new(), Some(&mut object), Some(&found.tree), dry_run).await?,
         };
-        let bytes = self.stored.encode(&self.stored_version(object.clone()));
-        if dry_run || (bytes == found.stored && !deleted) {
-            return Ok(Some((self.as_stored(&bytes, found.revision)?, false)));
+        let outgoing = self.outgoing(object);
+        if dry_run || (outgoing.bytes == found.stored && !deleted) {
+            return Ok(Some((self.arrived(outgoing, found.revision)?, false)));
         }
         let key = self.stored.key_of(&found.tree);
-        let mut txn = match deleted {
-            true => Txn::remove(key, found.revision),
-            false => Txn::update(key, found.revision, bytes.clone()),
+        let mut txn = if deleted {
+            Txn::remove(key, found.revision)
+        } else {
+            self.announce(&key, &outgoing);
+            Txn::update(key, found.revision, outgoing.bytes.clone())
         };
         txn.compares.extend(with.compares);
         txn.ops.extend(with.ops);
         match self.store.txn(txn).await.map_err(store_refusal)? {
-            Outcome::Committed { revision } => Ok(Some((self.as_stored(&bytes, revision)?, false))),
+            Outcome::Committed { revision } => Ok(Some((self.arrived(outgoing, revision)?, false))),
             Outcome::Conflict { .. } => Ok(None),
         }
     }

@@ -45,6 +45,11 @@ impl Activity {
         }
     }
 
+    /// Whether more than one request is being answered.
+    pub(crate) fn are_several(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 1
+    }
+
     /// The first byte of a head is due: a new HTTP/1.1 connection.
     pub(crate) fn head_begins(&self) {
         self.head_begun.store(true, Ordering::Release);

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
 use crate::activity::Guard;
+use crate::spun::{Outlet, Spun};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum BodyError {
 /// Something that makes a body on demand, such as a watch: its state between two chunks is all it costs.
 pub trait Source: Send {
     /// The next chunk, `None` at the end.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>>;
 
     /// How many bytes will come, where that is known.
     fn bytes_left(&self) -> Option<u64> {
@@ -74,17 +75,23 @@ impl Body {
 
     /// Bytes that are shared, one after the other, without being copied together: a list of encoded objects.
     pub fn chunks(chunks: impl IntoIterator<Item = Bytes>) -> Self {
-        let chunks: VecDeque<Bytes> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
-        let left = chunks.iter().map(Bytes::len).sum();
-        if left == 0 {
-            return Body::empty();
+        match Pieces::from_iter(chunks) {
+            pieces if pieces.left == 0 => Body::empty(),
+            pieces => Kind::Chunks(pieces).into(),
         }
-        Kind::Chunks(Pieces { chunks, left }).into()
     }
 
     /// A body made on demand.
     pub fn source(source: impl Source + 'static) -> Self {
         Kind::Source(Box::new(source)).into()
+    }
+
+    /// A body that an asynchronous function makes as it is pulled: nothing of it runs before, or in between.
+    pub fn spun<F>(make: impl FnOnce(Outlet) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Body::source(Spun::new(make))
     }
 
     /// A body that another task writes; the writer waits while `chunks_max` chunks are on their way.
@@ -180,7 +187,7 @@ impl http_body::Body for Body {
         let body = self.get_mut();
         match &mut body.kind {
             Kind::Empty => Poll::Ready(None),
-            Kind::Source(source) => source.poll_chunk(cx).map(|next| next.map(|chunk| chunk.map(one))),
+            Kind::Source(source) => source.poll_chunk(cx).map(|next| next.map(|chunk| chunk.map(Frame::data))),
             Kind::Incoming(incoming) => {
                 let next = std::task::ready!(Pin::new(incoming).poll_frame(cx));
                 let convert = |frame: Frame<Bytes>| frame.map_data(|bytes| Piece(Form::One(bytes)));
@@ -243,8 +250,8 @@ impl Sender {
 struct Channel(mpsc::Receiver<Result<Bytes, BodyError>>);
 
 impl Source for Channel {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.0.poll_recv(cx)
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
+        self.0.poll_recv(cx).map(|next| next.map(|chunk| chunk.map(Piece::from)))
     }
 }
 
@@ -262,6 +269,26 @@ enum Form {
 struct Pieces {
     chunks: VecDeque<Bytes>,
     left: usize,
+}
+
+impl FromIterator<Bytes> for Pieces {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(chunks: I) -> Pieces {
+        let chunks: VecDeque<Bytes> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
+        let left = chunks.iter().map(Bytes::len).sum();
+        Pieces { chunks, left }
+    }
+}
+
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Piece {
+        Piece(Form::One(bytes))
+    }
+}
+
+impl From<Vec<Bytes>> for Piece {
+    fn from(chunks: Vec<Bytes>) -> Piece {
+        Piece(Form::Many(chunks.into_iter().collect()))
+    }
 }
 
 impl Piece {

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, Observed, Phase};
+use crate::gathered::Gathered;
 use crate::{Body, Limits, Peer, Service, Transport};
 
 /// After the farewell, a client has this long to close its side.
@@ -83,6 +84,7 @@ where
 {
     let activity = Arc::new(Activity::default());
     let answer = Answer { service: Arc::clone(&shared.service), peer, activity: Arc::clone(&activity) };
+    let (stream, outbox) = Gathered::new(stream);
     let connection = hyper::server::conn::http2::Builder::new(Spawner)
         .max_concurrent_streams(shared.limits.streams_per_connection_max)
         .initial_stream_window_size(shared.limits.stream_window_bytes)
@@ -90,7 +92,9 @@ where
         .max_header_list_size(shared.limits.header_bytes_max)
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), answer);
-    Driver::new(Box::pin(connection), shared, activity).await;
+    let mut driver = Driver::new(Box::pin(connection), shared, activity);
+    driver.outbox = Some(Box::new(move |cx| outbox.poll_send(cx)));
+    driver.await;
 }
 
 /// Calls the service for hyper.
@@ -168,6 +172,10 @@ where
 /// Runs a connection and ends it when it is idle, slow, or the server drains.
 struct Driver<C> {
     connection: Pin<Box<C>>,
+    /// Sends what the protocol has written, when the socket gathers it.
+    outbox: Option<Sending>,
+    /// Has let others go first, this time.
+    has_waited: bool,
     activity: Arc<Activity>,
     limits: Times,
     drain: BoxFuture<'static, ()>,
@@ -178,6 +186,8 @@ struct Driver<C> {
     /// Rings at or before the deadline; kept across requests, so that a request costs no timer.
     alarm: Option<(Instant, BoxFuture<'static, ()>)>,
 }
+
+type Sending = Box<dyn FnMut(&mut Context<'_>) -> Poll<std::io::Result<()>> + Send>;
 
 #[derive(Clone, Copy)]
 struct Times {
@@ -190,6 +200,8 @@ impl<C: Protocol> Driver<C> {
         let (drain, end) = (shared.drain.clone(), shared.end.clone());
         Driver {
             connection,
+            outbox: None,
+            has_waited: false,
             activity,
             limits: Times { header: shared.limits.header_timeout, idle: shared.limits.idle_timeout },
             drain: Box::pin(async move { drain.cancelled().await }),
@@ -205,6 +217,13 @@ impl<C: Protocol> Driver<C> {
         self.said_farewell = true;
         self.phase = None;
         self.connection.as_mut().farewell();
+    }
+
+    /// Several answers under way are often ready at the same time, such as events for several watches: those that are
+    /// already waiting to be run go first, so that what they have to say leaves in one piece.
+    fn lets_others_speak(&mut self) -> bool {
+        self.has_waited = self.outbox.is_some() && !self.has_waited && self.activity.are_several();
+        self.has_waited
     }
 
     /// Moves the deadline when the phase has changed.
@@ -252,6 +271,10 @@ impl<C: Protocol> Future for Driver<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
         driver.activity.driver.register(cx.waker());
+        if driver.lets_others_speak() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if driver.end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -267,6 +290,11 @@ impl<C: Protocol> Future for Driver<C> {
                 continue;
             }
             driver.note_phase();
+            let sent = driver.outbox.as_mut().map(|send| send(cx));
+            if let Some(Poll::Ready(Err(error))) = sent {
+                tracing::debug!(%error, "a connection can no longer be written to");
+                return Poll::Ready(());
+            }
             if !driver.poll_deadline(cx) {
                 return Poll::Pending;
             }

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, VARY};
 use http::{Response, StatusCode};
 
-use crate::{Body, BodyError, Source};
+use crate::{Body, BodyError, Piece, Source};
 
 /// Smaller bodies are not worth it.
 pub const THRESHOLD_BYTES: u64 = 128 << 10;
@@ -88,11 +88,11 @@ impl Deflating {
 }
 
 impl Source for Deflating {
-    fn poll_chunk(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_chunk(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
         loop {
             match self.step() {
                 Ok(Some(bytes)) if bytes.is_empty() => {}
-                Ok(next) => return Poll::Ready(next.map(|bytes| Ok(bytes.into()))),
+                Ok(next) => return Poll::Ready(next.map(|bytes| Ok(Bytes::from(bytes).into()))),
                 Err(error) => return Poll::Ready(Some(Err(BodyError::Producer(error.to_string())))),
             }
         }

@@ -18,11 +18,13 @@ mod body;
 mod collect;
 mod connection;
 mod door;
+mod gathered;
 pub mod gzip;
 mod limits;
 mod peer;
 mod server;
 mod service;
+mod spun;
 mod upgrade;
 
 #[cfg(test)]
@@ -35,4 +37,5 @@ pub use limits::Limits;
 pub use peer::{Peer, Transport};
 pub use server::{Drained, Server};
 pub use service::{Service, from_fn};
+pub use spun::Outlet;
 pub use upgrade::{Upgraded, on_upgrade, take_upgraded};

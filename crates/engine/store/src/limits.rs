@@ -38,6 +38,9 @@ pub const GROUP_COMMANDS_MAX: usize = 2_048;
 /// The most bytes of transactions that share one sync of the embedded engine (one more transaction may exceed it).
 pub const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// The most bytes of one of the two files of the embedded engine's log, unless its options say otherwise.
+pub const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
 /// The largest answer accepted from etcd: the bound that etcd's own client has.
 pub const RESPONSE_BYTES_MAX: usize = i32::MAX as usize;
 

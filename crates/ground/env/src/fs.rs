@@ -32,6 +32,21 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     File::open(parent)?.sync_all()
 }
 
+/// Opens `path` for reading and writing. A file that is missing is made with the permission bits `mode`, and its name is
+/// durable when this returns.
+pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let file = options.create_new(true).mode(mode).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    Ok(file)
+}
+
 /// Writes `bytes` over what `path` holds, in one write: for the kernel's control files, and for a file that is mounted
 /// elsewhere and must stay the same one. A crash may leave it cut short. The file must exist.
 pub fn write_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -35,7 +35,7 @@ pub(crate) const V1: Promises = Promises {
     served: to_v1,
     check_create: |context, new| crate::check::autoscaling::create(context, &to_v2(new.clone())),
     check_update: |context, new, _| crate::check::autoscaling::create(context, &to_v2(new.clone())),
-    cells: |scaler, now| crate::print::autoscaling::cells(&to_v2(scaler.clone()), now),
+    cells: |scaler| crate::print::autoscaling::cells(&to_v2(scaler.clone())),
     ..V2
 };
 

@@ -14,7 +14,6 @@ pub(crate) mod policy;
 pub(crate) mod volume;
 pub(crate) mod workload;
 
-use jiff::Timestamp;
 use kind::{Cell, Column};
 use object::{Map, Meta, Value, timestamp};
 
@@ -42,18 +41,18 @@ const IMAGES: Column = wide("Images", "string", "Images of those containers.");
 const SELECTOR: Column = wide("Selector", "string", "Labels by which pods are selected.");
 
 /// The row of a kind without columns of its own.
-pub(crate) fn name_and_age(object: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(object), kind::age(object, now)]
+pub(crate) fn name_and_age(object: &Value) -> Vec<Cell> {
+    vec![name(object), kind::age(object)]
 }
 
 fn name(object: &Value) -> Cell {
-    Value::from(Meta::of(object).name())
+    Cell::from(Meta::of(object).name())
 }
 
 fn text_or(value: &Value, keys: &[&str], otherwise: &str) -> Cell {
     match text(value, keys) {
-        "" => Value::from(otherwise),
-        found => Value::from(found),
+        "" => Cell::from(otherwise),
+        found => Cell::from(found),
     }
 }
 
@@ -72,9 +71,8 @@ fn count(value: &Value, keys: &[&str]) -> i64 {
 }
 
 /// How long ago the time at `keys` was; `None` when there is none.
-fn since(value: &Value, keys: &[&str], now: Timestamp) -> Option<String> {
-    let time = timestamp::parse(value.str_at(keys)?)?;
-    Some(kind::human_duration(now.duration_since(time).as_secs()))
+fn since(value: &Value, keys: &[&str]) -> Option<Cell> {
+    Some(Cell::since(timestamp::parse(value.str_at(keys)?)?))
 }
 
 /// A scalar as people read it.
@@ -93,7 +91,7 @@ fn containers(template: &Value) -> [Cell; 2] {
     let join = |key: &str| {
         let values: Vec<&str> =
             template.list_at(&["spec", "containers"]).iter().map(|container| text(container, &[key])).collect();
-        Value::from(values.join(","))
+        Cell::from(values.join(","))
     };
     [join("name"), join("image")]
 }
@@ -135,8 +133,8 @@ fn selector(selector: Option<&Value>) -> String {
 
 fn selector_or_none(found: Option<&Value>) -> Cell {
     match selector(found) {
-        text if text.is_empty() => Value::from(NONE),
-        text => Value::from(text),
+        text if text.is_empty() => Cell::from(NONE),
+        text => Cell::from(text),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kind::{Cell, Column, Context, Deletion, Facts, Problem, Resource, Strategy};
 use object::schema::TypeId;
 use object::{Path, Schema, Text, Value};
@@ -27,7 +26,7 @@ pub(crate) struct Promises {
     pub select: fn(&Value) -> Vec<(&'static str, Text)>,
     pub stored_name: fn(&str) -> Option<&'static str>,
     pub columns: &'static [Column],
-    pub cells: fn(&Value, Timestamp) -> Vec<Cell>,
+    pub cells: fn(&Value) -> Vec<Cell>,
     pub stored: fn(Value) -> Value,
     pub served: fn(Value) -> Value,
 }
@@ -173,8 +172,8 @@ impl Strategy for Row {
         self.promises.columns
     }
 
-    fn row(&self, object: &Value, now: Timestamp) -> Vec<Cell> {
-        (self.promises.cells)(object, now)
+    fn row(&self, object: &Value) -> Vec<Cell> {
+        (self.promises.cells)(object)
     }
 
     fn stored(&self, object: Value) -> Value {

@@ -17,9 +17,10 @@ pub fn netlink(bytes: &[u8]) {
     netlink::fuzz::datagram(bytes);
 }
 
-/// A row of the embedded store, an answer of etcd's, or an object as it is stored.
+/// A row of the embedded store, a record of its log, an answer of etcd's, or an object as it is stored.
 pub fn store(bytes: &[u8]) {
     store::fuzz::row(bytes);
+    store::fuzz::record(bytes);
     store::fuzz::answer(bytes);
     if let Ok(pod) = PODS.decode(bytes, Revision(1)) {
         let again = PODS.decode(&PODS.encode(&pod), Revision(1)).expect("what was stored can be read");

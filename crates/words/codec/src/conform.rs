@@ -11,11 +11,21 @@ use crate::{DEPTH_MAX, DecodeError, Decoded, Root, is_room, json, scalar, zero};
 
 /// The canonical tree of `value` as an object of the type `root`.
 pub fn conform(value: Value, root: Root<'_>) -> Result<Decoded, DecodeError> {
+    conformed(value, root, false)
+}
+
+/// Like [`conform`], as the object reads when it comes back from protobuf, which knows no list or map without members.
+pub fn conform_as_stored(value: Value, root: Root<'_>) -> Result<Decoded, DecodeError> {
+    conformed(value, root, true)
+}
+
+fn conformed(value: Value, root: Root<'_>, drops_empty: bool) -> Result<Decoded, DecodeError> {
     let mut conformer = Conformer {
         schema: root.schema,
         path: Path::root(),
         owner: None,
         depth_left: DEPTH_MAX,
+        drops_empty,
         strict_problems: Vec::new(),
     };
     let value = conformer.value(&Shape::Struct(root.id), value)?;
@@ -33,6 +43,8 @@ struct Conformer<'s> {
     /// The struct whose field is being read, which type errors name.
     owner: Option<TypeId>,
     depth_left: usize,
+    /// Lists and maps without members become absent.
+    drops_empty: bool,
     strict_problems: Vec<String>,
 }
 
@@ -46,6 +58,10 @@ impl Conformer<'_> {
                 let read = json::parse(raw.bytes())?;
                 self.value(shape, read)
             }
+            (Shape::List(_) | Shape::StringList, Value::List(items)) if self.drops_empty && items.is_empty() => {
+                Ok(Value::Null)
+            }
+            (Shape::Map(_), Value::Map(map)) if self.drops_empty && map.is_empty() => Ok(Value::Null),
             (Shape::Struct(id), Value::Map(map)) => self.nested(|conformer| conformer.object(*id, map)),
             (Shape::List(item), Value::List(items)) => self.nested(|conformer| conformer.list(item, items)),
             (Shape::StringList, Value::List(items)) => self.nested(|conformer| conformer.list(&Shape::String, items)),

@@ -19,7 +19,7 @@ mod zero;
 
 use object::schema::{Schema, TypeId};
 
-pub use conform::{conform, empty};
+pub use conform::{conform, conform_as_stored, empty};
 
 /// Deepest nesting of lists, maps and structs that is read.
 pub const DEPTH_MAX: usize = 256;

@@ -18,6 +18,9 @@ pub use encode::encode;
 /// What stands before every stored or sent protobuf object.
 pub const MAGIC: &[u8; 4] = b"k8s\0";
 
+/// How every envelope ends: with an empty encoding and an empty content type.
+const ENVELOPE_END: &[u8] = &[0x1a, 0, 0x22, 0];
+
 /// The envelope of an object: what kind it is, and the bytes of its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<'a> {
@@ -63,6 +66,49 @@ pub fn first_field_end(message: &[u8], number: u32) -> Result<usize, DecodeError
     let mut reader = wire::Reader::new(message);
     let first = reader.field()?;
     Ok(if first.is_some_and(|(first, _)| first == number) { message.len() - reader.left() } else { 0 })
+}
+
+/// `message` with `text` as field `number` of the message in its first field, `outer`; what stood there is replaced.
+///
+/// `None` when the message does not open with `outer`, or the fields within do not ascend.
+pub fn with_text(message: &[u8], outer: u32, number: u32, text: &str) -> Result<Option<Vec<u8>>, DecodeError> {
+    let mut reader = wire::Reader::new(message);
+    let Some((first, payload)) = reader.field()? else { return Ok(None) };
+    if first != outer {
+        return Ok(None);
+    }
+    let (inner, behind) = (payload.bytes()?, &message[message.len() - reader.left()..]);
+    let mut fields = wire::Reader::new(inner);
+    // What stands before the text, and what behind it.
+    let (mut before, mut after, mut highest) = (0, None, 0);
+    while let Some((found, _)) = fields.field()? {
+        let end = inner.len() - fields.left();
+        if found < highest {
+            return Ok(None);
+        }
+        highest = found;
+        if found < number {
+            before = end;
+        } else if found == number {
+            after = Some(end);
+        }
+    }
+    let mut out = wire::Writer::with_capacity(message.len() + text.len() + 8);
+    out.raw(behind);
+    out.message(outer, |out| {
+        out.raw(&inner[after.unwrap_or(before)..]);
+        out.bytes_field(number, text.as_bytes());
+        out.raw(&inner[..before]);
+    });
+    Ok(Some(out.finish()))
+}
+
+/// What stands in the first field of `message`; `None` when the message does not open with field `number`.
+pub fn first_field(message: &[u8], number: u32) -> Result<Option<&[u8]>, DecodeError> {
+    match wire::Reader::new(message).field()? {
+        Some((first, payload)) if first == number => payload.bytes().map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Puts `value` into an envelope that names `api_version` and `kind`.
@@ -148,6 +194,20 @@ pub fn event_frame(kind: &str, object: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// The same of an encoded message that is not copied. The pieces belong together in this order.
+pub fn event(kind: &str, message: bytes::Bytes, api_version: &str, object_kind: &str) -> [bytes::Bytes; 3] {
+    let behind = message.len() + ENVELOPE_END.len();
+    let mut head = wire::Writer::with_capacity(64 + api_version.len() + object_kind.len());
+    head.length_prefix(2, message.len());
+    write_envelope_head(&mut head, api_version, object_kind);
+    head.length_prefix(1, head.length() + behind);
+    head.length_prefix(2, head.length() + behind);
+    head.bytes_field(1, kind.as_bytes());
+    let length = u32::try_from(head.length() + behind).unwrap_or(u32::MAX);
+    head.raw(&length.to_be_bytes());
+    [head.finish().into(), message, bytes::Bytes::from_static(ENVELOPE_END)]
+}
+
 /// The type and the enveloped object of a `WatchEvent` message.
 pub fn open_event(message: &[u8]) -> Result<(&str, &[u8]), DecodeError> {
     let (mut kind, mut object): (&str, &[u8]) = ("", &[]);
@@ -171,9 +231,12 @@ pub fn open_event(message: &[u8]) -> Result<(&str, &[u8]), DecodeError> {
 
 /// Written back to front: content type and encoding (always empty), the message, the type, the magic.
 fn write_envelope(out: &mut wire::Writer, api_version: &str, kind: &str, message: impl FnOnce(&mut wire::Writer)) {
-    out.bytes_field(4, b"");
-    out.bytes_field(3, b"");
+    out.raw(ENVELOPE_END);
     out.message(2, message);
+    write_envelope_head(out, api_version, kind);
+}
+
+fn write_envelope_head(out: &mut wire::Writer, api_version: &str, kind: &str) {
     out.message(1, |out| {
         out.bytes_field(2, kind.as_bytes());
         out.bytes_field(1, api_version.as_bytes());

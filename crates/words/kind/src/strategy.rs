@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use object::schema::TypeId;
 use object::{Path, Schema, Text, Value};
 
-use crate::{Problem, Resource, User};
+use crate::{Cell, Problem, Resource, User};
 
 /// The circumstances of a write.
 #[derive(Debug, Clone, Copy)]
@@ -67,9 +67,6 @@ pub struct Column {
     /// What the column means.
     pub description: &'static str,
 }
-
-/// One cell of a row.
-pub type Cell = Value;
 
 /// What a kind promises. Every method works on canonical trees of the kind's storage version.
 ///
@@ -149,9 +146,8 @@ pub trait Strategy: Send + Sync {
     }
 
     /// The object's row, one cell per column.
-    fn row(&self, object: &Value, now: Timestamp) -> Vec<Cell> {
-        let meta = object::Meta::of(object);
-        vec![Value::from(meta.name()), crate::strategy::age(object, now)]
+    fn row(&self, object: &Value) -> Vec<Cell> {
+        vec![Cell::from(object::Meta::of(object).name()), crate::age(object)]
     }
 
     /// Turns an object of this row's version into the stored one.
@@ -177,37 +173,3 @@ pub const NAME: Column = Column {
 /// The column of ages.
 pub const AGE: Column =
     Column { name: "Age", kind: "string", format: "", priority: 0, description: "Time since the object was created." };
-
-/// How long ago the object was created, as a person reads it.
-pub fn age(object: &Value, now: Timestamp) -> Value {
-    let created = object.str_at(&["metadata", "creationTimestamp"]).and_then(object::timestamp::parse);
-    Value::from(match created {
-        Some(created) => human_duration(now.duration_since(created).as_secs()),
-        None => "<unknown>".to_owned(),
-    })
-}
-
-/// A duration in the two units that matter, as upstream's `HumanDuration`.
-pub fn human_duration(seconds: i64) -> String {
-    let two = |major: i64, unit: char, minor: i64, minor_unit: char| match minor {
-        0 => format!("{major}{unit}"),
-        _ => format!("{major}{unit}{minor}{minor_unit}"),
-    };
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match seconds {
-        i64::MIN..=-2 => "<invalid>".to_owned(),
-        -1..=0 => "0s".to_owned(),
-        1..120 => format!("{seconds}s"),
-        120..600 => two(minutes, 'm', seconds % 60, 's'),
-        600..10_800 => format!("{minutes}m"),
-        10_800..28_800 => two(hours, 'h', minutes % 60, 'm'),
-        28_800..172_800 => format!("{hours}h"),
-        172_800..691_200 => two(days, 'd', hours % 24, 'h'),
-        691_200..63_072_000 => format!("{days}d"),
-        63_072_000..252_288_000 => two(days / 365, 'y', days % 365, 'd'),
-        _ => format!("{}y", days / 365),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,9 @@
 
 use crate::{Text, Value};
 
+/// Maps of up to this many members are searched from their beginning.
+const SCANNED_MAX: usize = 24;
+
 /// A map from text to values, sorted by key.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Map {
@@ -26,17 +29,17 @@ impl Map {
 
     /// The member `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.position(key).ok().map(|at| &self.entries[at].1)
+        self.find(key).map(|at| &self.entries[at].1)
     }
 
     /// The member `key`, for changing.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.position(key).ok().map(|at| &mut self.entries[at].1)
+        self.find(key).map(|at| &mut self.entries[at].1)
     }
 
     /// Whether `key` is a member.
     pub fn contains(&self, key: &str) -> bool {
-        self.position(key).is_ok()
+        self.find(key).is_some()
     }
 
     /// Sets `key`, returning what stood there.
@@ -65,7 +68,7 @@ impl Map {
 
     /// Takes `key` away.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        self.position(key).ok().map(|at| self.entries.remove(at).1)
+        self.find(key).map(|at| self.entries.remove(at).1)
     }
 
     /// Keeps the members that `keep` accepts.
@@ -95,6 +98,16 @@ impl Map {
         *self = builder.finish().0;
     }
 
+    /// Where `key` is. Structs have few members, and most of them differ in length already: comparing those is quicker
+    /// than comparing text on the way down a binary search.
+    fn find(&self, key: &str) -> Option<usize> {
+        if self.entries.len() > SCANNED_MAX {
+            return self.position(key).ok();
+        }
+        self.entries.iter().position(|(candidate, _)| candidate.len() == key.len() && candidate.as_str() == key)
+    }
+
+    /// Where `key` is, or where it would have to be.
     fn position(&self, key: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|(candidate, _)| candidate.as_str().cmp(key))
     }

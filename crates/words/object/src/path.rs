@@ -15,6 +15,9 @@ pub enum Step {
     Key(Text),
 }
 
+/// How many fields are usually added at once.
+const FIELDS_USUAL: usize = 2;
+
 /// Where a field stands within its object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path(Vec<Step>);
@@ -33,7 +36,8 @@ impl Path {
     /// This path, then the field `name`.
     #[must_use]
     pub fn field(&self, name: &str) -> Path {
-        let mut steps = self.0.clone();
+        let mut steps = Vec::with_capacity(self.0.len() + FIELDS_USUAL);
+        steps.extend_from_slice(&self.0);
         steps.extend(name.split('.').filter(|part| !part.is_empty()).map(|part| Step::Field(part.into())));
         Path(steps)
     }

@@ -1,20 +1,17 @@
 //! get, list and watch.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use env::task::Shutdown;
 use env::time::Instant;
-use futures::Stream;
 use http::header::ACCEPT;
 use http::{Response, StatusCode};
 use kind::Refusal;
 use registry::form::{Wanted, frame, render_builtin};
 use registry::{Change, Freshness, Watch, negotiate};
-use serving::{Body, BodyError, Source};
+use serving::{Body, Outlet};
 
 use super::{Call, options};
 use crate::answer;
@@ -76,10 +73,9 @@ pub(super) async fn watch(call: Call, shutdown: Shutdown) -> Result<Response<Bod
         headers: true,
         end: now + Duration::from_secs(seconds),
         bookmark_at: bookmarks.then(|| now + BOOKMARK_EVERY),
-        over: false,
         shutdown,
     };
-    let body = Body::source(Chunks { stream: Box::pin(futures::stream::unfold(stream, Streaming::step)) });
+    let body = Body::spun(|outlet| stream.run(outlet));
     let mut response = Response::new(body);
     let content_type = http::HeaderValue::from_static(negotiate::content_type(wanted, true));
     response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
@@ -99,37 +95,41 @@ struct Streaming {
     headers: bool,
     end: Instant,
     bookmark_at: Option<Instant>,
-    over: bool,
     shutdown: Shutdown,
 }
 
 impl Streaming {
-    /// The next pieces, or the end.
-    async fn step(mut self) -> Option<(Vec<Bytes>, Streaming)> {
-        if self.over {
-            return None;
-        }
-        let wake = self.bookmark_at.map_or(self.end, |at| at.min(self.end));
-        let pieces = tokio::select! {
-            biased;
-            changes = self.watch.next() => match changes {
-                Ok(changes) => self.render(changes),
-                Err(refusal) => Err(refusal),
-            },
-            () = self.shutdown.cancelled() => return None,
-            () = env::time::sleep_until(wake) => {
-                if Instant::now() >= self.end {
-                    return None;
+    /// Says what there is to say, until the end.
+    async fn run(mut self, outlet: Outlet) {
+        let shutdown = self.shutdown.clone();
+        let mut ends = pin!(shutdown.cancelled());
+        let mut alarm = pin!(env::time::sleep_until(self.wakes_at()));
+        loop {
+            let pieces = tokio::select! {
+                biased;
+                changes = self.watch.next() => match changes {
+                    Ok(changes) => self.render(changes),
+                    Err(refusal) => Err(refusal),
+                },
+                () = &mut ends => return,
+                () = &mut alarm => {
+                    if Instant::now() >= self.end {
+                        return;
+                    }
+                    self.bookmark_at = Some(Instant::now() + BOOKMARK_EVERY);
+                    alarm.set(env::time::sleep_until(self.wakes_at()));
+                    self.call.registry.bookmark_frame(self.watch.revision(), false, self.wanted)
                 }
-                self.bookmark_at = Some(Instant::now() + BOOKMARK_EVERY);
-                self.call.registry.bookmark_frame(self.watch.revision(), false, self.wanted)
+            };
+            match pieces {
+                Ok(pieces) => outlet.give(pieces).await,
+                Err(refusal) => return outlet.give(error_frame(&refusal, self.wanted)).await,
             }
-        };
-        let pieces = pieces.unwrap_or_else(|refusal| {
-            self.over = true;
-            error_frame(&refusal, self.wanted)
-        });
-        Some((pieces, self))
+        }
+    }
+
+    fn wakes_at(&self) -> Instant {
+        self.bookmark_at.map_or(self.end, |at| at.min(self.end))
     }
 
     fn render(&mut self, changes: Vec<Change>) -> Result<Vec<Bytes>, Refusal> {
@@ -158,29 +158,4 @@ fn error_frame(refusal: &Refusal, wanted: Wanted) -> Vec<Bytes> {
         Ok(status) => frame("ERROR", status, plain.media),
         Err(_) => Vec::new(),
     }
-}
-
-type Pieces = Pin<Box<dyn Stream<Item = Vec<Bytes>> + Send>>;
-
-/// Pieces as a body that the connection pulls.
-struct Chunks {
-    stream: Pieces,
-}
-
-/// Pieces wait here only while the connection takes them one by one.
-impl Source for Chunks {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.stream.as_mut().poll_next(cx).map(|pieces| pieces.map(|pieces| Ok(joined(pieces))))
-    }
-}
-
-/// Small pieces joined into one chunk: one frame on the wire for a batch of events.
-fn joined(pieces: Vec<Bytes>) -> Bytes {
-    let mut pieces: VecDeque<Bytes> = pieces.into();
-    if pieces.len() == 1 {
-        return pieces.pop_front().unwrap_or_default();
-    }
-    let mut joined = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
-    joined.into()
 }

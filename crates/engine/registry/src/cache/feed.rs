@@ -68,6 +68,7 @@ async fn fill(cache: &Arc<Cache>) -> Result<Watcher, Refusal> {
         }
     }
     let revision = revision.unwrap_or_default();
+    cache.announcements.lock().clear();
     let watcher = cache.store.watch(Watch::after(Span::prefix(prefix), revision)).await.map_err(store_refusal)?;
     let mut state = cache.state.write();
     state.reset(objects, revision);
@@ -142,7 +143,11 @@ fn prepare(
 ) -> Result<Option<(Key, Arc<Cached>, bool)>, Refusal> {
     Ok(match event.change {
         Change::Put(entry) => {
-            let cached = Cached::new(entry.key.clone(), entry.modified, entry.value, &cache.stored)?;
+            let (key, value) = (entry.key.clone(), entry.value);
+            let cached = match cache.announced(&key, &value) {
+                Some(facts) => Cached::with_facts(key, entry.modified, value, facts),
+                None => Cached::new(key, entry.modified, value, &cache.stored)?,
+            };
             Some((entry.key, Arc::new(cached), false))
         }
         Change::Delete { key, revision } => {

@@ -107,3 +107,19 @@ async fn large_ready_bodies_are_compressed_and_others_are_not() {
     let (_sender, watch) = Body::channel(1);
     assert!(!gzip::apply(Response::new(watch)).headers().contains_key(CONTENT_ENCODING));
 }
+
+#[tokio::test]
+async fn a_spun_body_runs_as_it_is_pulled() {
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut body = Body::spun(|outlet| async move {
+        for (at, text) in ["a", "b"].into_iter().enumerate() {
+            told.send(at).unwrap();
+            outlet.give(Bytes::from_static(text.as_bytes())).await;
+        }
+        outlet.give(vec![Bytes::from_static(b"c"), Bytes::from_static(b"d")]).await;
+    });
+    assert!(heard.try_recv().is_err(), "nothing runs before it is pulled");
+    assert_eq!(body.next().await.unwrap().unwrap(), "a");
+    assert_eq!((heard.try_recv(), heard.try_recv().is_err()), (Ok(0), true), "nor further than it is pulled");
+    assert_eq!(read(body).await, b"bcd");
+}

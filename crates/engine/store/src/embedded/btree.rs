@@ -1,8 +1,8 @@
-//! The journal as a B-tree file: the newest value of each key, in `redb`.
+//! What has left the log: the newest value of each key, as a B-tree file, in `redb`.
 //!
 //! Three tables: entries by the revision of their last write, leases by number, and facts about the whole (the format,
 //! the revision). Entries are ordered by time and not by key, because nobody looks for keys on disk: new rows are
-//! appended to full pages side by side, and what was written together tends to be superseded together. A group is one
+//! appended to full pages side by side, and what was written together tends to be superseded together. A folding is one
 //! transaction of the file with one sync: `redb` writes new pages beside the old ones, and a header with a checksum makes
 //! them count. After a crash the file is checked and falls back to the last transaction whose pages are whole.
 
@@ -17,7 +17,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Ta
 use crate::mvcc::{Commit, Lease, Snapshot};
 use crate::{Entry, Error, Key, LeaseId, Revision};
 
-use super::journal::{DiskError, FORMAT, Group, Journal};
+use super::journal::{DiskError, FORMAT, FORMAT_BEFORE, Group};
 
 /// Revision of the last write (8 bytes, big-endian) and key → created, version, lease (8 bytes each, little-endian,
 /// 0 for none), value.
@@ -28,6 +28,8 @@ const LEASES: TableDefinition<'_, i64, i64> = TableDefinition::new("leases");
 const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 
 const FACT_REVISION: &str = "revision";
+/// The number of the last record of the log that is in here.
+const FACT_RECORD: &str = "record";
 const HEAD_BYTES: usize = 24;
 const REVISION_BYTES: usize = 8;
 
@@ -39,6 +41,7 @@ const CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct TreeFile {
     database: Database,
+    folded: u64,
     path: Option<Arc<Path>>,
 }
 
@@ -50,7 +53,9 @@ impl TreeFile {
             create(path)?;
         }
         let database = builder().open(path).map_err(|error| cannot_open(path, error))?;
-        let file = TreeFile { database, path: Some(Arc::from(path)) };
+        renew(&database, path)
+            .map_err(|error| Error::Open { path: path.display().to_string(), source: Arc::from(error) })?;
+        let mut file = TreeFile { database, folded: 0, path: Some(Arc::from(path)) };
         let snapshot = file.load()?;
         Ok((file, snapshot))
     }
@@ -61,25 +66,31 @@ impl TreeFile {
         let medium = Path::new("(not a file)");
         let database = builder().create_with_backend(backend).map_err(|error| cannot_open(medium, error))?;
         initialize(&database).map_err(|error| Error::corrupt(error.to_string()))?;
-        let file = TreeFile { database, path: None };
+        let mut file = TreeFile { database, folded: 0, path: None };
         let snapshot = file.load()?;
         Ok((file, snapshot))
     }
 
-    fn load(&self) -> Result<Snapshot, Error> {
+    /// The number of the last record of the log that is in here.
+    pub(super) fn folded(&self) -> u64 {
+        self.folded
+    }
+
+    fn load(&mut self) -> Result<Snapshot, Error> {
         self.read().map_err(|error| match error.downcast::<Error>() {
             Ok(error) => *error,
             Err(error) => Error::corrupt(error.to_string()),
         })
     }
 
-    fn read(&self) -> Result<Snapshot, DiskError> {
+    fn read(&mut self) -> Result<Snapshot, DiskError> {
         let transaction = self.database.begin_read()?;
         let facts = transaction.open_table(FACTS)?;
         if facts.get(FORMAT)?.is_none() {
             return Err(Error::corrupt(format!("the file is not of the format {FORMAT}")).into());
         }
         let revision = facts.get(FACT_REVISION)?.map_or(Revision::ZERO, |fact| Revision(fact.value()));
+        self.folded = facts.get(FACT_RECORD)?.map_or(0, |fact| fact.value());
         let mut snapshot = Snapshot { revision, ..Snapshot::default() };
         for row in transaction.open_table(ENTRIES)?.iter()? {
             let (key, value) = row?;
@@ -98,9 +109,14 @@ impl TreeFile {
     }
 }
 
-impl Journal for TreeFile {
-    fn append(&mut self, group: &Group) -> Result<(), DiskError> {
+impl TreeFile {
+    /// Takes in everything that the log has said up to the record `last`, or, after a crash, nothing of it.
+    ///
+    /// # Errors
+    /// After an error the state on disk is unknown, and the file must not be used again.
+    pub(super) fn fold(&mut self, group: &Group, last: u64) -> Result<(), DiskError> {
         let transaction = self.database.begin_write()?;
+        transaction.open_table(FACTS)?.insert(FACT_RECORD, last)?;
         if let Some(last) = group.commits.last() {
             let mut entries = transaction.open_table(ENTRIES)?;
             let (superseded, written) = net_changes(&group.commits);
@@ -123,10 +139,12 @@ impl Journal for TreeFile {
             }
         }
         transaction.commit()?;
+        self.folded = last;
         Ok(())
     }
 
-    fn size_bytes(&self) -> u64 {
+    /// The size of what is stored.
+    pub(super) fn size_bytes(&self) -> u64 {
         let length = |path: &Arc<Path>| env::fs::metadata(path).map_or(0, |metadata| metadata.len());
         self.path.as_ref().map_or(0, length)
     }
@@ -173,6 +191,26 @@ fn create(path: &Path) -> Result<(), Error> {
     // Replacing the second name makes the first one durable too: they are in one folder, which is synced for it.
     env::fs::write_atomic(&staging, b"", env::fs::PRIVATE).map_err(|error| failed(error.into()))?;
     env::fs::remove_file_if_exists(&staging).map_err(|error| failed(error.into()))
+}
+
+/// Marks a file of the layout before, so that no program that does not know of the log takes the file for everything.
+fn renew(database: &Database, path: &Path) -> Result<(), DiskError> {
+    let is_before = {
+        let facts = database.begin_read()?.open_table(FACTS)?;
+        facts.get(FORMAT_BEFORE)?.is_some()
+    };
+    if !is_before {
+        return Ok(());
+    }
+    let transaction = database.begin_write()?;
+    {
+        let mut facts = transaction.open_table(FACTS)?;
+        facts.remove(FORMAT_BEFORE)?;
+        facts.insert(FORMAT, 1)?;
+    }
+    transaction.commit()?;
+    tracing::warn!(path = %path.display(), "the store has a log from now on ({FORMAT}): earlier builds refuse it");
+    Ok(())
 }
 
 fn initialize(database: &Database) -> Result<(), DiskError> {

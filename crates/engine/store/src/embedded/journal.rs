@@ -1,6 +1,6 @@
 //! What the committer demands of the disk.
 //!
-//! The border behind which one way of storing can replace another: a B-tree file today, a log of our own perhaps later.
+//! The border behind which one way of storing can replace another.
 
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use crate::LeaseId;
 use crate::mvcc::{Commit, Lease};
 
 /// The name of the layout on disk, written into the file and shown in the status.
-pub(super) const FORMAT: &str = "ferrokube-store-1";
+pub(super) const FORMAT: &str = "ferrokube-store-2";
+/// The layout before: the same file, without a log beside it.
+pub(super) const FORMAT_BEFORE: &str = "ferrokube-store-1";
 
 /// What becomes durable with one sync.
 #[derive(Debug, Default)]

@@ -2,13 +2,13 @@
 //!
 //! All writes go through one thread, the [`committer`]: it takes whatever requests wait, decides them on the state in
 //! memory, hands the changes of all of them to the [`journal`] as one batch with one sync, and only then makes them
-//! visible and answers. While it syncs, the next batch gathers. Reads and watches never touch the disk.
+//! visible and answers. On disk that is one record of a log; a B-tree takes what has left the log ([`ledger`]). While it syncs, the next batch gathers. Reads and watches never touch the disk.
 //!
 //! What is durable: the newest value of every key, the revision, the leases with their deadlines. History is not: at
 //! every start the store is compacted to the revision at which it was opened, and watches from before it fail with
 //! [`Error::Compacted`], upon which watch caches list again. So the file is bounded by what is live.
 //!
-//! One file, one process: a second one is refused with [`Error::InUse`].
+//! One store, one process: a second one is refused with [`Error::InUse`].
 //!
 //! Invariants
 //! - Nothing is acknowledged or visible before its sync has succeeded.
@@ -17,9 +17,13 @@
 
 mod btree;
 mod committer;
+mod crc;
 pub(crate) mod fuzz;
 mod journal;
+mod ledger;
+mod log;
 mod queue;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -28,17 +32,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use redb::StorageBackend;
+use redb::backends::FileBackend;
 use tokio::sync::oneshot;
 
 use env::task::{Fate, Owned};
 
-use crate::limits::HISTORY_BYTES_MAX;
+use crate::limits::{HISTORY_BYTES_MAX, LOG_BYTES_MAX};
 use crate::mvcc::{Leases, Mvcc, Snapshot};
 use crate::{Answer, Error, Got, Key, LeaseId, Outcome, Page, Range, Revision, Status, Store, Txn, Watch, Watcher};
 
 use btree::TreeFile;
 use committer::{Committer, Failure};
 use journal::Journal;
+use ledger::Ledger;
 use queue::{Command, Queue};
 
 /// See the module's documentation.
@@ -56,23 +63,26 @@ pub struct Embedded {
 pub struct Options {
     /// The most bytes of superseded values kept in memory for reads of the past and for watches.
     pub history_bytes_max: usize,
+    /// The most bytes of one of the two files of the log: at a start, up to twice as much is read and replayed.
+    pub log_bytes_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { history_bytes_max: HISTORY_BYTES_MAX }
+        Options { history_bytes_max: HISTORY_BYTES_MAX, log_bytes_max: LOG_BYTES_MAX }
     }
 }
 
 impl Embedded {
-    /// Opens the store in the file `path`, which is made when it is missing; its folder must exist.
+    /// Opens the store in the file `path` and two files of a log beside it, which are made when they are missing; their
+    /// folder must exist.
     ///
     /// # Errors
     /// [`Error::InUse`] when another process has it open, [`Error::Corrupt`] when it holds something else,
     /// [`Error::Open`] when it cannot be read.
     pub async fn open(path: &Path, options: Options) -> Result<Embedded, Error> {
         let path = path.to_owned();
-        let (journal, snapshot) = env::task::blocking(move || TreeFile::open(&path)).await?;
+        let (journal, snapshot) = env::task::blocking(move || open_files(&path, options.log_bytes_max)).await?;
         Ok(Embedded::start(journal, snapshot, options))
     }
 
@@ -100,6 +110,20 @@ impl Embedded {
             Err(_) => Err(Error::OutcomeUnknown { message: "the committer ended".to_owned() }),
         }
     }
+}
+
+fn open_files(path: &Path, log_bytes_max: u64) -> Result<(Ledger, Snapshot), Error> {
+    // The tree first: its lock says whether another process has the store.
+    let tree = TreeFile::open(path)?;
+    let medium = |number: usize| -> Result<Box<dyn StorageBackend>, Error> {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let path = path.with_file_name(format!("{name}.log-{number}"));
+        let failed =
+            |source: journal::DiskError| Error::Open { path: path.display().to_string(), source: source.into() };
+        let file = env::fs::open_or_create(&path, env::fs::PRIVATE).map_err(|error| failed(error.into()))?;
+        Ok(Box::new(FileBackend::new(file).map_err(|error| failed(error.into()))?))
+    };
+    Ledger::open(tree, [medium(0)?, medium(1)?], log_bytes_max)
 }
 
 /// Ends leases as they fall due.

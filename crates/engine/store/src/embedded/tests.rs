@@ -9,12 +9,22 @@ use parking_lot::Mutex;
 use redb::StorageBackend;
 
 use super::btree::TreeFile;
+use super::ledger::Ledger;
 use super::{Embedded, Options};
 use crate::{Error, Key, Outcome, Range, Revision, Span, Store, Txn, Watch};
 
-/// A disk that forgets what was not synced when the power fails, sector by sector, and that can be told to fail.
+/// A disk with a tree and the two files of a log. It forgets what was not synced when the power fails, sector by sector,
+/// and it can be told to fail.
+#[derive(Debug, Clone)]
+struct Disk {
+    files: [File; 3],
+}
+
 #[derive(Debug, Clone, Default)]
-struct Disk(Arc<Mutex<Platter>>);
+struct File {
+    platter: Arc<Mutex<Platter>>,
+    health: Arc<Mutex<Health>>,
+}
 
 #[derive(Debug, Default)]
 struct Platter {
@@ -24,52 +34,78 @@ struct Platter {
     durable: Vec<u8>,
     /// The writes since the last sync, as (offset, length).
     unsynced: Vec<(usize, usize)>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
     /// How many more writes and syncs will succeed, if that is limited.
     changes_left: Option<u64>,
 }
 
 const SECTOR_BYTES: usize = 512;
+/// Small, so that the files of the log take turns often.
+const LOG_BYTES_MAX: u64 = 32 * 1024;
 
 impl Disk {
+    fn new() -> Disk {
+        let health = Arc::<Mutex<Health>>::default();
+        Disk { files: std::array::from_fn(|_| File { platter: Arc::default(), health: health.clone() }) }
+    }
+
     fn fail_after(&self, changes: u64) {
-        self.0.lock().changes_left = Some(changes);
+        self.files[0].health.lock().changes_left = Some(changes);
     }
 
     /// The disk after a power failure: each sector not synced has, or has not, reached the platter.
     fn after_power_failure(&self) -> Disk {
-        let old = self.0.lock();
-        let mut durable = old.durable.clone();
-        durable.resize(old.cached.len().max(durable.len()), 0);
-        for (offset, length) in &old.unsynced {
-            let sectors = (*offset..offset + length).step_by(SECTOR_BYTES);
-            for start in sectors.filter(|_| env::rand::below(2) == 0) {
-                let end = (start + SECTOR_BYTES).min(offset + length).min(old.cached.len());
-                durable[start.min(end)..end].copy_from_slice(&old.cached[start.min(end)..end]);
-            }
+        let new = Disk::new();
+        for (old, new) in self.files.iter().zip(&new.files) {
+            *new.platter.lock() = old.platter.lock().after_power_failure();
         }
-        Disk(Arc::new(Mutex::new(Platter { cached: durable.clone(), durable, ..Platter::default() })))
+        new
     }
 
+    fn has_unsynced(&self) -> bool {
+        self.files.iter().any(|file| !file.platter.lock().unsynced.is_empty())
+    }
+}
+
+impl Platter {
+    fn after_power_failure(&self) -> Platter {
+        let mut durable = self.durable.clone();
+        durable.resize(self.cached.len().max(durable.len()), 0);
+        for (offset, length) in &self.unsynced {
+            let sectors = (*offset..offset + length).step_by(SECTOR_BYTES);
+            for start in sectors.filter(|_| env::rand::below(2) == 0) {
+                let end = (start + SECTOR_BYTES).min(offset + length).min(self.cached.len());
+                durable[start.min(end)..end].copy_from_slice(&self.cached[start.min(end)..end]);
+            }
+        }
+        Platter { cached: durable.clone(), durable, unsynced: Vec::new() }
+    }
+}
+
+impl File {
     fn change(&self, change: impl FnOnce(&mut Platter)) -> io::Result<()> {
-        let mut platter = self.0.lock();
-        match &mut platter.changes_left {
+        let mut health = self.health.lock();
+        match &mut health.changes_left {
             Some(0) => return Err(io::Error::other("the disk is broken")),
             Some(left) => *left -= 1,
             None => {}
         }
-        change(&mut platter);
+        change(&mut self.platter.lock());
         Ok(())
     }
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for File {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().cached.len() as u64)
+        Ok(self.platter.lock().cached.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap();
-        let platter = self.0.lock();
+        let platter = self.platter.lock();
         let found = platter.cached.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
         Ok(())
@@ -96,7 +132,9 @@ impl StorageBackend for Disk {
 }
 
 fn open(disk: &Disk) -> Embedded {
-    let (journal, snapshot) = TreeFile::open_backend(disk.clone()).unwrap();
+    let [tree, first, second] = disk.files.clone();
+    let tree = TreeFile::open_backend(tree).unwrap();
+    let (journal, snapshot) = Ledger::open(tree, [Box::new(first), Box::new(second)], LOG_BYTES_MAX).unwrap();
     Embedded::start(journal, snapshot, Options::default())
 }
 
@@ -113,7 +151,7 @@ async fn commit(store: &Embedded, txn: Txn) -> Revision {
 
 #[tokio::test]
 async fn a_failed_write_poisons_the_store() {
-    let disk = Disk::default();
+    let disk = Disk::new();
     let store = open(&disk);
     let before = commit(&store, put("/a", "1".to_owned())).await;
     disk.fail_after(0);
@@ -131,7 +169,7 @@ async fn a_failed_write_poisons_the_store() {
 
 #[tokio::test]
 async fn a_power_failure_tears_no_transaction() {
-    let mut disk = Disk::default();
+    let mut disk = Disk::new();
     let (mut acknowledged, mut torn) = (0, 0);
     for round in 0..200 {
         let store = open(&disk);
@@ -152,11 +190,65 @@ async fn a_power_failure_tears_no_transaction() {
                 Err(error) => panic!("{error:?}"),
             }
         }
-        torn += usize::from(!disk.0.lock().unsynced.is_empty());
+        drop(store);
+        torn += usize::from(disk.has_unsynced());
         disk = disk.after_power_failure();
     }
     assert!(torn > 50, "only {torn} failures left anything unsynced");
     assert!(acknowledged > 100, "{acknowledged} transactions prove little");
+}
+
+#[tokio::test]
+async fn a_log_damaged_in_the_middle_is_told_from_a_torn_end() {
+    let disk = Disk::new();
+    let store = open(&disk);
+    for n in 0..3 {
+        commit(&store, put(&format!("/{n}"), format!("value {n}"))).await;
+    }
+    drop(store);
+    let log = &disk.files[1];
+    let place = |text: &str| {
+        let platter = log.platter.lock();
+        platter.cached.windows(text.len()).position(|window| window == text.as_bytes()).expect("it is in the log")
+    };
+    // The last record may never have been finished: then nobody was told of it.
+    let last = place("value 2");
+    log.platter.lock().cached[last] ^= 1;
+    let store = open(&disk);
+    assert_eq!(store.status().await.unwrap().revision, Revision(2));
+    drop(store);
+    log.platter.lock().cached[last] ^= 1;
+    // One before it was acknowledged, and is missing.
+    let before = place("value 1");
+    log.platter.lock().cached[before] ^= 1;
+    let tree = TreeFile::open_backend(disk.files[0].clone()).unwrap();
+    let refused = Ledger::open(tree, [Box::new(log.clone()), Box::new(disk.files[2].clone())], LOG_BYTES_MAX);
+    assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_left_the_log_is_in_the_tree() {
+    let disk = Disk::new();
+    let (mut last, value) = (Revision::ZERO, "x".repeat(3_000));
+    for round in 0..4 {
+        let store = open(&disk);
+        assert_eq!(store.status().await.unwrap().revision, last, "round {round}");
+        for n in 0..60 {
+            commit(&store, put(&format!("/{}", n % 7), format!("{round} {n} {value}"))).await;
+        }
+        last = commit(&store, Txn::new().delete(Key::from("/0"))).await;
+    }
+    let store = open(&disk);
+    let page = store.range(Range::of(Span::prefix("/"))).await.unwrap();
+    let found: Vec<String> =
+        page.entries.iter().map(|entry| String::from_utf8_lossy(&entry.value[..4]).into_owned()).collect();
+    assert_eq!(
+        found,
+        ["3 57", "3 58", "3 59", "3 53", "3 54", "3 55"].map(str::to_owned).to_vec(),
+        "{}",
+        page.revision
+    );
+    assert!(store.status().await.unwrap().size_bytes < 1024 * 1024, "the log does not grow for ever");
 }
 
 #[tokio::test]

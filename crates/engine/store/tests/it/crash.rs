@@ -26,6 +26,11 @@ const WRITERS: u64 = 8;
 /// Each writer's transactions write this many keys, which must never differ.
 const KEYS_EACH: usize = 3;
 
+/// A small log, so that some of the kills hit its folding.
+fn options() -> Options {
+    Options { log_bytes_max: 256 * 1024, ..Options::default() }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     let kills = env::process::variable(KILLS).map_or(KILLS_DEFAULT, |kills| kills.parse().unwrap());
@@ -92,7 +97,7 @@ impl Acknowledged {
     }
 
     async fn verify(&mut self, path: &Path) {
-        let store = Embedded::open(path, Options::default()).await.unwrap();
+        let store = Embedded::open(path, options()).await.unwrap();
         let current = store.status().await.unwrap().revision;
         for writer in 0..WRITERS {
             let page = store.range(Range::of(Span::prefix(&format!("/crash/{writer}/")))).await.unwrap();
@@ -124,7 +129,7 @@ fn read_number(entry: &Entry) -> u64 {
 #[tokio::test]
 async fn writers() {
     let Some(path) = env::process::variable(FILE).map(PathBuf::from) else { return };
-    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    let store = Embedded::open(&path, options()).await.unwrap();
     let writers = (0..WRITERS).map(|writer| write_for_ever(&store, writer));
     futures::future::join_all(writers).await;
 }

@@ -66,7 +66,7 @@ pub(crate) const EVENTS: Promises = Promises {
     stored_name,
     stored: |event| rename(event, "v1", |(new, old)| (new, old)),
     served: |event| rename(event, "events.k8s.io/v1", |(new, old)| (old, new)),
-    cells: |event, now| crate::print::event::cells(&to_core(event.clone()), now),
+    cells: |event| crate::print::event::cells(&to_core(event.clone())),
     ..CORE
 };
 

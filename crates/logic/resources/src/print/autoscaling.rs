@@ -1,6 +1,5 @@
 //! Tables of horizontal pod autoscalers.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::Value;
 
@@ -20,17 +19,17 @@ pub(crate) const COLUMNS: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn cells(scaler: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn cells(scaler: &Value) -> Vec<Cell> {
     let target = |field: &str| text(scaler, &["spec", "scaleTargetRef", field]);
     let least = scaler.int_at(&["spec", "minReplicas"]).map_or_else(|| UNSET.to_owned(), |least| least.to_string());
     vec![
         name(scaler),
-        Value::from(format!("{}/{}", target("kind"), target("name"))),
-        Value::from(targets(scaler)),
-        Value::from(least),
-        Value::from(number(scaler, &["spec", "maxReplicas"])),
-        Value::from(number(scaler, &["status", "currentReplicas"])),
-        kind::age(scaler, now),
+        Cell::from(format!("{}/{}", target("kind"), target("name"))),
+        Cell::from(targets(scaler)),
+        Cell::from(least),
+        Cell::from(number(scaler, &["spec", "maxReplicas"])),
+        Cell::from(number(scaler, &["status", "currentReplicas"])),
+        kind::age(scaler),
     ]
 }
 

@@ -1,6 +1,5 @@
 //! Tables of jobs and cron jobs.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::{Meta, Value, timestamp};
 
@@ -21,14 +20,14 @@ pub(crate) const JOB: &[Column] = &[
     SELECTOR,
 ];
 
-pub(crate) fn job(job: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn job(job: &Value) -> Vec<Cell> {
     let [names, images] = template_of(job, &["spec", "template"]);
     vec![
         name(job),
-        Value::from(job_status(job)),
-        Value::from(completions(job)),
-        Value::from(duration(job, now)),
-        kind::age(job, now),
+        Cell::from(job_status(job)),
+        Cell::from(completions(job)),
+        duration(job),
+        kind::age(job),
         names,
         images,
         selector_or_none(job.at(&["spec", "selector"])),
@@ -36,7 +35,7 @@ pub(crate) fn job(job: &Value, now: Timestamp) -> Vec<Cell> {
 }
 
 fn template_of(object: &Value, keys: &[&str]) -> [Cell; 2] {
-    object.at(keys).map_or_else(|| [Value::from(""), Value::from("")], containers)
+    object.at(keys).map_or_else(|| [Cell::from(""), Cell::from("")], containers)
 }
 
 fn job_status(job: &Value) -> &'static str {
@@ -63,11 +62,13 @@ fn completions(job: &Value) -> String {
     }
 }
 
-fn duration(job: &Value, now: Timestamp) -> String {
+fn duration(job: &Value) -> Cell {
     let time = |field: &str| job.str_at(&["status", field]).and_then(timestamp::parse);
-    let Some(start) = time("startTime") else { return String::new() };
-    let end = time("completionTime").unwrap_or(now);
-    kind::human_duration(end.duration_since(start).as_secs())
+    let Some(start) = time("startTime") else { return Cell::from("") };
+    match time("completionTime") {
+        Some(end) => Cell::from(kind::human_duration(end.duration_since(start).as_secs())),
+        None => Cell::since(start),
+    }
 }
 
 pub(crate) const CRON_JOB: &[Column] = &[
@@ -83,7 +84,7 @@ pub(crate) const CRON_JOB: &[Column] = &[
     SELECTOR,
 ];
 
-pub(crate) fn cron_job(cron: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn cron_job(cron: &Value) -> Vec<Cell> {
     const JOB: [&str; 3] = ["spec", "jobTemplate", "spec"];
     let [names, images] = template_of(cron, &["spec", "jobTemplate", "spec", "template"]);
     let suspend = match cron.at(&["spec", "suspend"]).and_then(Value::as_bool) {
@@ -92,17 +93,17 @@ pub(crate) fn cron_job(cron: &Value, now: Timestamp) -> Vec<Cell> {
         None => UNSET,
     };
     let last = match cron.str_at(&["status", "lastScheduleTime"]) {
-        Some(_) => since(cron, &["status", "lastScheduleTime"], now).unwrap_or_else(|| UNKNOWN.to_owned()),
-        None => NONE.to_owned(),
+        Some(_) => since(cron, &["status", "lastScheduleTime"]).unwrap_or_else(|| Cell::from(UNKNOWN)),
+        None => Cell::from(NONE),
     };
     vec![
         name(cron),
-        Value::from(text(cron, &["spec", "schedule"])),
+        Cell::from(text(cron, &["spec", "schedule"])),
         text_or(cron, &["spec", "timeZone"], NONE),
-        Value::from(suspend),
-        Value::from(count(cron, &["status", "active"])),
-        Value::from(last),
-        kind::age(cron, now),
+        Cell::from(suspend),
+        Cell::from(count(cron, &["status", "active"])),
+        last,
+        kind::age(cron),
         names,
         images,
         selector_or_none(cron.at(&JOB).and_then(|spec| spec.get("selector"))),

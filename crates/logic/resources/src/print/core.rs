@@ -1,6 +1,5 @@
 //! Tables of the core group's smaller kinds.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::Value;
 
@@ -10,36 +9,36 @@ use crate::tree::text;
 pub(crate) const NAMESPACE: &[Column] =
     &[NAME, column("Status", "string", "Whether the namespace is in use or going."), AGE];
 
-pub(crate) fn namespace(namespace: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(namespace), Value::from(text(namespace, &["status", "phase"])), kind::age(namespace, now)]
+pub(crate) fn namespace(namespace: &Value) -> Vec<Cell> {
+    vec![name(namespace), Cell::from(text(namespace, &["status", "phase"])), kind::age(namespace)]
 }
 
 pub(crate) const DATA_COUNT: &[Column] = &[NAME, column("Data", "string", "Number of entries."), AGE];
 
-pub(crate) fn config_map(map: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn config_map(map: &Value) -> Vec<Cell> {
     let entries = count(map, &["data"]) + count(map, &["binaryData"]);
-    vec![name(map), Value::from(entries), kind::age(map, now)]
+    vec![name(map), Cell::from(entries), kind::age(map)]
 }
 
 pub(crate) const SECRET: &[Column] =
     &[NAME, column("Type", "string", "What the secret is for."), column("Data", "string", "Number of entries."), AGE];
 
-pub(crate) fn secret(secret: &Value, now: Timestamp) -> Vec<Cell> {
-    let entries = Value::from(count(secret, &["data"]));
-    vec![name(secret), Value::from(text(secret, &["type"])), entries, kind::age(secret, now)]
+pub(crate) fn secret(secret: &Value) -> Vec<Cell> {
+    let entries = Cell::from(count(secret, &["data"]));
+    vec![name(secret), Cell::from(text(secret, &["type"])), entries, kind::age(secret)]
 }
 
 pub(crate) const SERVICE_ACCOUNT: &[Column] = &[NAME, AGE];
 
-pub(crate) fn service_account(account: &Value, now: Timestamp) -> Vec<Cell> {
-    super::name_and_age(account, now)
+pub(crate) fn service_account(account: &Value) -> Vec<Cell> {
+    super::name_and_age(account)
 }
 
 /// The table of kinds for which upstream has no printer.
 pub(crate) const CREATED_AT: &[Column] = &[NAME, column("Created At", "date", "When the object was created.")];
 
-pub(crate) fn created_at(object: &Value, _now: Timestamp) -> Vec<Cell> {
-    vec![name(object), Value::from(text(object, &["metadata", "creationTimestamp"]))]
+pub(crate) fn created_at(object: &Value) -> Vec<Cell> {
+    vec![name(object), Cell::from(text(object, &["metadata", "creationTimestamp"]))]
 }
 
 pub(crate) const RESOURCE_QUOTA: &[Column] = &[
@@ -49,7 +48,7 @@ pub(crate) const RESOURCE_QUOTA: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn resource_quota(quota: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn resource_quota(quota: &Value) -> Vec<Cell> {
     let (mut requests, mut limits) = (Vec::new(), Vec::new());
     let hard = quota.at(&["status", "hard"]).and_then(Value::as_map).into_iter().flat_map(object::Map::iter);
     for (resource, most) in hard {
@@ -57,5 +56,5 @@ pub(crate) fn resource_quota(quota: &Value, now: Timestamp) -> Vec<Cell> {
         let list = if resource.starts_with("limits.") || resource == "limits" { &mut limits } else { &mut requests };
         list.push(format!("{resource}: {used}/{}", shown(most)));
     }
-    vec![name(quota), Value::from(requests.join(", ")), Value::from(limits.join(", ")), kind::age(quota, now)]
+    vec![name(quota), Cell::from(requests.join(", ")), Cell::from(limits.join(", ")), kind::age(quota)]
 }

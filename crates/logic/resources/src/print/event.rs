@@ -1,6 +1,5 @@
 //! Tables of events.
 
-use jiff::Timestamp;
 use kind::{Cell, Column};
 use object::{Meta, Value};
 
@@ -20,9 +19,9 @@ pub(crate) const COLUMNS: &[Column] = &[
     wide("Name", "string", "Name of the event."),
 ];
 
-pub(crate) fn cells(event: &Value, now: Timestamp) -> Vec<Cell> {
-    let at = |keys: &[&str]| since(event, keys, now);
-    let first = at(&["firstTimestamp"]).or_else(|| at(&["eventTime"])).unwrap_or_else(|| UNKNOWN.to_owned());
+pub(crate) fn cells(event: &Value) -> Vec<Cell> {
+    let at = |keys: &[&str]| since(event, keys);
+    let first = at(&["firstTimestamp"]).or_else(|| at(&["eventTime"])).unwrap_or_else(|| Cell::from(UNKNOWN));
     let series = !unset(event.get("series"));
     let last = if series { at(&["series", "lastObservedTime"]) } else { at(&["lastTimestamp"]) };
     let count = match number(event, &["count"]) {
@@ -36,16 +35,16 @@ pub(crate) fn cells(event: &Value, now: Timestamp) -> Vec<Cell> {
         name => format!("{kind}/{name}"),
     };
     vec![
-        Value::from(last.unwrap_or_else(|| if series { UNKNOWN.to_owned() } else { first.clone() })),
-        Value::from(text(event, &["type"])),
-        Value::from(text(event, &["reason"])),
-        Value::from(target),
-        Value::from(text(event, &["involvedObject", "fieldPath"])),
-        Value::from(source(event)),
-        Value::from(text(event, &["message"]).trim()),
-        Value::from(first),
-        Value::from(count),
-        Value::from(Meta::of(event).name()),
+        last.unwrap_or_else(|| if series { Cell::from(UNKNOWN) } else { first.clone() }),
+        Cell::from(text(event, &["type"])),
+        Cell::from(text(event, &["reason"])),
+        Cell::from(target),
+        Cell::from(text(event, &["involvedObject", "fieldPath"])),
+        Cell::from(source(event)),
+        Cell::from(text(event, &["message"]).trim()),
+        first,
+        Cell::from(count),
+        Cell::from(Meta::of(event).name()),
     ]
 }
 

@@ -1,6 +1,5 @@
 //! Tables of the kinds that concern the network.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::Value;
 
@@ -20,17 +19,17 @@ pub(crate) const SERVICE: &[Column] = &[
     SELECTOR,
 ];
 
-pub(crate) fn service(service: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn service(service: &Value) -> Vec<Cell> {
     let first = texts(service, &["spec", "clusterIPs"]).next();
     let address = first.unwrap_or_else(|| text(service, &["spec", "clusterIP"]));
     vec![
         name(service),
-        Value::from(text(service, &["spec", "type"])),
-        Value::from(if address.is_empty() { NONE } else { address }),
-        Value::from(external_addresses(service)),
-        Value::from(ports(service)),
-        kind::age(service, now),
-        Value::from(labels(service.at(&["spec", "selector"]).and_then(Value::as_map))),
+        Cell::from(text(service, &["spec", "type"])),
+        Cell::from(if address.is_empty() { NONE } else { address }),
+        Cell::from(external_addresses(service)),
+        Cell::from(ports(service)),
+        kind::age(service),
+        Cell::from(labels(service.at(&["spec", "selector"]).and_then(Value::as_map))),
     ]
 }
 
@@ -88,7 +87,7 @@ pub(crate) const INGRESS: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn ingress(ingress: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn ingress(ingress: &Value) -> Vec<Cell> {
     let rules = ingress.list_at(&["spec", "rules"]).iter();
     let hosts: Vec<String> =
         rules.map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty()).map(str::to_owned).collect();
@@ -96,10 +95,10 @@ pub(crate) fn ingress(ingress: &Value, now: Timestamp) -> Vec<Cell> {
     vec![
         name(ingress),
         text_or(ingress, &["spec", "ingressClassName"], NONE),
-        Value::from(if hosts.is_empty() { "*".to_owned() } else { first_of(&hosts, SHOWN_MAX) }),
-        Value::from(balanced_addresses(ingress).join(",")),
-        Value::from(if encrypted { "80, 443" } else { "80" }),
-        kind::age(ingress, now),
+        Cell::from(if hosts.is_empty() { "*".to_owned() } else { first_of(&hosts, SHOWN_MAX) }),
+        Cell::from(balanced_addresses(ingress).join(",")),
+        Cell::from(if encrypted { "80, 443" } else { "80" }),
+        kind::age(ingress),
     ]
 }
 
@@ -110,36 +109,36 @@ pub(crate) const INGRESS_CLASS: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn ingress_class(class: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn ingress_class(class: &Value) -> Vec<Cell> {
     let field = |name: &str| text(class, &["spec", "parameters", name]);
     let parameters = match (field("kind"), field("apiGroup"), field("name")) {
         _ if unset(class.at(&["spec", "parameters"])) => NONE.to_owned(),
         (kind, "", name) => format!("{kind}/{name}"),
         (kind, group, name) => format!("{kind}.{group}/{name}"),
     };
-    let controller = Value::from(text(class, &["spec", "controller"]));
-    vec![name(class), controller, Value::from(parameters), kind::age(class, now)]
+    let controller = Cell::from(text(class, &["spec", "controller"]));
+    vec![name(class), controller, Cell::from(parameters), kind::age(class)]
 }
 
 pub(crate) const NETWORK_POLICY: &[Column] =
     &[NAME, column("Pod-Selector", "string", "Labels of the pods that the policy is for."), AGE];
 
-pub(crate) fn network_policy(policy: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(policy), selector_or_none(policy.at(&["spec", "podSelector"])), kind::age(policy, now)]
+pub(crate) fn network_policy(policy: &Value) -> Vec<Cell> {
+    vec![name(policy), selector_or_none(policy.at(&["spec", "podSelector"])), kind::age(policy)]
 }
 
 pub(crate) const SERVICE_CIDR: &[Column] =
     &[NAME, column("CIDRs", "string", "Ranges from which addresses are given."), AGE];
 
-pub(crate) fn service_cidr(range: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn service_cidr(range: &Value) -> Vec<Cell> {
     let ranges: Vec<&str> = texts(range, &["spec", "cidrs"]).collect();
-    vec![name(range), Value::from(ranges.join(",")), kind::age(range, now)]
+    vec![name(range), Cell::from(ranges.join(",")), kind::age(range)]
 }
 
 pub(crate) const IP_ADDRESS: &[Column] =
     &[NAME, column("ParentRef", "string", "The object that the address was given to.")];
 
-pub(crate) fn ip_address(address: &Value, _now: Timestamp) -> Vec<Cell> {
+pub(crate) fn ip_address(address: &Value) -> Vec<Cell> {
     let field = |name: &str| text(address, &["spec", "parentRef", name]);
     let group = if field("group").is_empty() { String::new() } else { format!(".{}", field("group")) };
     let namespace = if field("namespace").is_empty() { String::new() } else { format!("/{}", field("namespace")) };
@@ -147,13 +146,13 @@ pub(crate) fn ip_address(address: &Value, _now: Timestamp) -> Vec<Cell> {
         true => NONE.to_owned(),
         false => format!("{}{}{namespace}/{}", field("resource"), group.to_lowercase(), field("name")),
     };
-    vec![name(address), Value::from(parent)]
+    vec![name(address), Cell::from(parent)]
 }
 
 pub(crate) const ENDPOINTS: &[Column] =
     &[NAME, column("Endpoints", "string", "Addresses and ports that take traffic."), AGE];
 
-pub(crate) fn endpoints(endpoints: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn endpoints(endpoints: &Value) -> Vec<Cell> {
     let mut found = Vec::new();
     for subset in endpoints.list_at(&["subsets"]) {
         let addresses = || subset.list_at(&["addresses"]).iter().map(|address| text(address, &["ip"]));
@@ -167,7 +166,7 @@ pub(crate) fn endpoints(endpoints: &Value, now: Timestamp) -> Vec<Cell> {
     }
     let none = endpoints.list_at(&["subsets"]).is_empty();
     let shown = if none { NONE.to_owned() } else { first_of(&found, SHOWN_MAX) };
-    vec![name(endpoints), Value::from(shown), kind::age(endpoints, now)]
+    vec![name(endpoints), Cell::from(shown), kind::age(endpoints)]
 }
 
 fn joined(address: &str, port: i64) -> String {
@@ -182,7 +181,7 @@ pub(crate) const ENDPOINT_SLICE: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn endpoint_slice(slice: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn endpoint_slice(slice: &Value) -> Vec<Cell> {
     let ports: Vec<String> = slice
         .list_at(&["ports"])
         .iter()
@@ -198,9 +197,9 @@ pub(crate) fn endpoint_slice(slice: &Value, now: Timestamp) -> Vec<Cell> {
     let shown = |items: &[String]| if items.is_empty() { UNSET.to_owned() } else { first_of(items, SHOWN_MAX) };
     vec![
         name(slice),
-        Value::from(text(slice, &["addressType"])),
-        Value::from(shown(&ports)),
-        Value::from(shown(&addresses)),
-        kind::age(slice, now),
+        Cell::from(text(slice, &["addressType"])),
+        Cell::from(shown(&ports)),
+        Cell::from(shown(&addresses)),
+        kind::age(slice),
     ]
 }

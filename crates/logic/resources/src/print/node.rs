@@ -1,6 +1,5 @@
 //! Tables of nodes.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::{Map, Value};
 
@@ -20,7 +19,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     wide("Container-Runtime", "string", "Container runtime and its version."),
 ];
 
-pub(crate) fn cells(node: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn cells(node: &Value) -> Vec<Cell> {
     let info = |field: &str| text_or(node, &["status", "nodeInfo", field], UNKNOWN);
     let architecture = text(node, &["status", "nodeInfo", "architecture"]);
     let kernel = match (text(node, &["status", "nodeInfo", "kernelVersion"]), architecture) {
@@ -30,14 +29,14 @@ pub(crate) fn cells(node: &Value, now: Timestamp) -> Vec<Cell> {
     };
     vec![
         name(node),
-        Value::from(status(node)),
-        Value::from(roles(node)),
-        kind::age(node, now),
-        Value::from(text(node, &["status", "nodeInfo", "kubeletVersion"])),
+        Cell::from(status(node)),
+        Cell::from(roles(node)),
+        kind::age(node),
+        Cell::from(text(node, &["status", "nodeInfo", "kubeletVersion"])),
         address(node, "InternalIP"),
         address(node, "ExternalIP"),
         info("osImage"),
-        Value::from(kernel),
+        Cell::from(kernel),
         info("containerRuntimeVersion"),
     ]
 }
@@ -70,5 +69,5 @@ fn roles(node: &Value) -> String {
 fn address(node: &Value, kind: &str) -> Cell {
     let addresses = node.list_at(&["status", "addresses"]).iter();
     let found = addresses.into_iter().find(|address| text(address, &["type"]) == kind);
-    found.map_or_else(|| Value::from(NONE), |address| Value::from(text(address, &["address"])))
+    found.map_or_else(|| Cell::from(NONE), |address| Cell::from(text(address, &["address"])))
 }

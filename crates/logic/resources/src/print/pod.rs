@@ -1,7 +1,7 @@
 //! Tables of pods: what a pod is doing, in one word.
 
 use jiff::Timestamp;
-use kind::{AGE, Cell, Column, NAME};
+use kind::{AGE, Cell, Column, NAME, Part};
 use object::{Meta, Value, timestamp};
 
 use super::{NONE, column, condition, name, number, text_or, wide};
@@ -19,16 +19,16 @@ pub(crate) const COLUMNS: &[Column] = &[
     wide("Readiness Gates", "string", "Readiness gates that are open, of all."),
 ];
 
-pub(crate) fn cells(pod: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn cells(pod: &Value) -> Vec<Cell> {
     let summary = Summary::of(pod);
     let ip = pod.list_at(&["status", "podIPs"]).first().map_or("", |ip| text(ip, &["ip"]));
     vec![
         name(pod),
-        Value::from(format!("{}/{}", summary.ready, summary.total)),
-        Value::from(summary.reason),
-        Value::from(summary.restarts.shown(now)),
-        kind::age(pod, now),
-        Value::from(if ip.is_empty() { NONE } else { ip }),
+        Cell::from(format!("{}/{}", summary.ready, summary.total)),
+        Cell::from(summary.reason),
+        summary.restarts.shown(),
+        kind::age(pod),
+        Cell::from(if ip.is_empty() { NONE } else { ip }),
         text_or(pod, &["spec", "nodeName"], NONE),
         text_or(pod, &["status", "nominatedNodeName"], NONE),
         gates(pod),
@@ -38,7 +38,7 @@ pub(crate) fn cells(pod: &Value, now: Timestamp) -> Vec<Cell> {
 fn gates(pod: &Value) -> Cell {
     let gates = pod.list_at(&["spec", "readinessGates"]);
     let open = gates.iter().filter(|gate| condition(pod, text(gate, &["conditionType"])) == Some("True")).count();
-    Value::from(if gates.is_empty() { NONE.to_owned() } else { format!("{open}/{}", gates.len()) })
+    Cell::from(if gates.is_empty() { NONE.to_owned() } else { format!("{open}/{}", gates.len()) })
 }
 
 /// Restarts and the end of the run before the last one.
@@ -55,12 +55,14 @@ impl Restarts {
         self.last = self.last.max(ended);
     }
 
-    fn shown(self, now: Timestamp) -> String {
+    fn shown(self) -> Cell {
         match self.last {
-            Some(last) if self.count != 0 => {
-                format!("{} ({} ago)", self.count, kind::human_duration(now.duration_since(last).as_secs()))
-            }
-            _ => self.count.to_string(),
+            Some(last) if self.count != 0 => Cell::Text(vec![
+                Part::Text(format!("{} (", self.count).into()),
+                Part::Since(last),
+                Part::Text(" ago)".into()),
+            ]),
+            _ => Cell::from(self.count.to_string()),
         }
     }
 }

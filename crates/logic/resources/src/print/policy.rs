@@ -1,6 +1,5 @@
 //! Tables of the kinds that say who may do what, and when.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::{Meta, Value};
 
@@ -15,17 +14,17 @@ pub(crate) const DISRUPTION_BUDGET: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn disruption_budget(budget: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn disruption_budget(budget: &Value) -> Vec<Cell> {
     let bound = |field: &str| {
         let bound = budget.at(&["spec", field]).filter(|bound| !bound.is_null());
-        Value::from(bound.map_or_else(|| "N/A".to_owned(), shown))
+        Cell::from(bound.map_or_else(|| "N/A".to_owned(), shown))
     };
     vec![
         name(budget),
         bound("minAvailable"),
         bound("maxUnavailable"),
-        Value::from(number(budget, &["status", "disruptionsAllowed"])),
-        kind::age(budget, now),
+        Cell::from(number(budget, &["status", "disruptionsAllowed"])),
+        kind::age(budget),
     ]
 }
 
@@ -38,7 +37,7 @@ pub(crate) const BINDING: &[Column] = &[
     wide("ServiceAccounts", "string", "Service accounts that it is given to."),
 ];
 
-pub(crate) fn binding(binding: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn binding(binding: &Value) -> Vec<Cell> {
     let subjects = |kind: &str| {
         let of_kind = binding.list_at(&["subjects"]).iter().filter(|subject| text(subject, &["kind"]) == kind);
         let names: Vec<String> = of_kind
@@ -49,13 +48,13 @@ pub(crate) fn binding(binding: &Value, now: Timestamp) -> Vec<Cell> {
                 _ => text(subject, &["name"]).to_owned(),
             })
             .collect();
-        Value::from(names.join(", "))
+        Cell::from(names.join(", "))
     };
     let role = format!("{}/{}", text(binding, &["roleRef", "kind"]), text(binding, &["roleRef", "name"]));
     vec![
         name(binding),
-        Value::from(role),
-        kind::age(binding, now),
+        Cell::from(role),
+        kind::age(binding),
         subjects("User"),
         subjects("Group"),
         subjects("ServiceAccount"),
@@ -64,8 +63,8 @@ pub(crate) fn binding(binding: &Value, now: Timestamp) -> Vec<Cell> {
 
 pub(crate) const LEASE: &[Column] = &[NAME, column("Holder", "string", "Who holds it."), AGE];
 
-pub(crate) fn lease(lease: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(lease), Value::from(text(lease, &["spec", "holderIdentity"])), kind::age(lease, now)]
+pub(crate) fn lease(lease: &Value) -> Vec<Cell> {
+    vec![name(lease), Cell::from(text(lease, &["spec", "holderIdentity"])), kind::age(lease)]
 }
 
 pub(crate) const PRIORITY_CLASS: &[Column] = &[
@@ -76,21 +75,21 @@ pub(crate) const PRIORITY_CLASS: &[Column] = &[
     column("PreemptionPolicy", "string", "Whether its pods may displace others."),
 ];
 
-pub(crate) fn priority_class(class: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn priority_class(class: &Value) -> Vec<Cell> {
     vec![
         name(class),
-        Value::from(number(class, &["value"])),
-        Value::from(flag(class, &["globalDefault"])),
-        kind::age(class, now),
-        Value::from(text(class, &["preemptionPolicy"])),
+        Cell::from(number(class, &["value"])),
+        Cell::from(flag(class, &["globalDefault"])),
+        kind::age(class),
+        Cell::from(text(class, &["preemptionPolicy"])),
     ]
 }
 
 pub(crate) const RUNTIME_CLASS: &[Column] =
     &[NAME, column("Handler", "string", "What the container runtime calls it."), AGE];
 
-pub(crate) fn runtime_class(class: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(class), Value::from(text(class, &["handler"])), kind::age(class, now)]
+pub(crate) fn runtime_class(class: &Value) -> Vec<Cell> {
+    vec![name(class), Cell::from(text(class, &["handler"])), kind::age(class)]
 }
 
 pub(crate) const SIGNING_REQUEST: &[Column] = &[
@@ -102,7 +101,7 @@ pub(crate) const SIGNING_REQUEST: &[Column] = &[
     column("Condition", "string", "What has been decided and done."),
 ];
 
-pub(crate) fn signing_request(request: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn signing_request(request: &Value) -> Vec<Cell> {
     let seconds = request.int_at(&["spec", "expirationSeconds"]);
     let has = |kind: &str| condition(request, kind).is_some();
     let mut state = match (has("Denied"), has("Approved")) {
@@ -119,18 +118,18 @@ pub(crate) fn signing_request(request: &Value, now: Timestamp) -> Vec<Cell> {
     }
     vec![
         name(request),
-        kind::age(request, now),
-        Value::from(text(request, &["spec", "signerName"])),
-        Value::from(text(request, &["spec", "username"])),
-        Value::from(seconds.map_or_else(|| NONE.to_owned(), kind::human_duration)),
-        Value::from(state),
+        kind::age(request),
+        Cell::from(text(request, &["spec", "signerName"])),
+        Cell::from(text(request, &["spec", "username"])),
+        Cell::from(seconds.map_or_else(|| NONE.to_owned(), kind::human_duration)),
+        Cell::from(state),
     ]
 }
 
 pub(crate) const WEBHOOKS: &[Column] = &[NAME, column("Webhooks", "integer", "Number of webhooks."), AGE];
 
-pub(crate) fn webhooks(configuration: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(configuration), Value::from(count(configuration, &["webhooks"])), kind::age(configuration, now)]
+pub(crate) fn webhooks(configuration: &Value) -> Vec<Cell> {
+    vec![name(configuration), Cell::from(count(configuration, &["webhooks"])), kind::age(configuration)]
 }
 
 const PARAM_KIND: Column = column("ParamKind", "string", "Kind of the objects that parametrize it.");
@@ -141,21 +140,21 @@ pub(crate) const VALIDATING_POLICY: &[Column] =
 pub(crate) const MUTATING_POLICY: &[Column] =
     &[NAME, column("Mutations", "integer", "Number of mutations."), PARAM_KIND, AGE];
 
-pub(crate) fn validating_policy(policy: &Value, now: Timestamp) -> Vec<Cell> {
-    policy_row(policy, now, "validations")
+pub(crate) fn validating_policy(policy: &Value) -> Vec<Cell> {
+    policy_row(policy, "validations")
 }
 
-pub(crate) fn mutating_policy(policy: &Value, now: Timestamp) -> Vec<Cell> {
-    policy_row(policy, now, "mutations")
+pub(crate) fn mutating_policy(policy: &Value) -> Vec<Cell> {
+    policy_row(policy, "mutations")
 }
 
-fn policy_row(policy: &Value, now: Timestamp, list: &str) -> Vec<Cell> {
+fn policy_row(policy: &Value, list: &str) -> Vec<Cell> {
     let field = |name: &str| text(policy, &["spec", "paramKind", name]);
     let parameters = match unset(policy.at(&["spec", "paramKind"])) {
         true => UNSET.to_owned(),
         false => format!("{}/{}", field("apiVersion"), field("kind")),
     };
-    vec![name(policy), Value::from(count(policy, &["spec", list])), Value::from(parameters), kind::age(policy, now)]
+    vec![name(policy), Cell::from(count(policy, &["spec", list])), Cell::from(parameters), kind::age(policy)]
 }
 
 pub(crate) const POLICY_BINDING: &[Column] = &[
@@ -165,7 +164,7 @@ pub(crate) const POLICY_BINDING: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn policy_binding(binding: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn policy_binding(binding: &Value) -> Vec<Cell> {
     let field = |name: &str| text(binding, &["spec", "paramRef", name]);
     let parameters = match (field("namespace"), field("name")) {
         _ if unset(binding.at(&["spec", "paramRef"])) => UNSET.to_owned(),
@@ -174,8 +173,8 @@ pub(crate) fn policy_binding(binding: &Value, now: Timestamp) -> Vec<Cell> {
         ("", name) => name.to_owned(),
         (namespace, name) => format!("{namespace}/{name}"),
     };
-    let policy = Value::from(text(binding, &["spec", "policyName"]));
-    vec![name(binding), policy, Value::from(parameters), kind::age(binding, now)]
+    let policy = Cell::from(text(binding, &["spec", "policyName"]));
+    vec![name(binding), policy, Cell::from(parameters), kind::age(binding)]
 }
 
 pub(crate) const API_SERVICE: &[Column] = &[
@@ -185,7 +184,7 @@ pub(crate) const API_SERVICE: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn api_service(service: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn api_service(service: &Value) -> Vec<Cell> {
     let field = |name: &str| text(service, &["spec", "service", name]);
     let server = match unset(service.at(&["spec", "service"])) {
         true => "Local".to_owned(),
@@ -200,7 +199,7 @@ pub(crate) fn api_service(service: &Value, now: Timestamp) -> Vec<Cell> {
             (status, reason) => format!("{status} ({reason})"),
         },
     );
-    vec![Value::from(Meta::of(service).name()), Value::from(server), Value::from(available), kind::age(service, now)]
+    vec![Cell::from(Meta::of(service).name()), Cell::from(server), Cell::from(available), kind::age(service)]
 }
 
 pub(crate) const FLOW_SCHEMA: &[Column] = &[
@@ -212,14 +211,14 @@ pub(crate) const FLOW_SCHEMA: &[Column] = &[
     column("MissingPL", "string", "Whether its level is missing."),
 ];
 
-pub(crate) fn flow_schema(schema: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn flow_schema(schema: &Value) -> Vec<Cell> {
     vec![
         name(schema),
         text_or(schema, &["spec", "priorityLevelConfiguration", "name"], NONE),
-        Value::from(number(schema, &["spec", "matchingPrecedence"])),
+        Cell::from(number(schema, &["spec", "matchingPrecedence"])),
         text_or(schema, &["spec", "distinguisherMethod", "type"], NONE),
-        kind::age(schema, now),
-        Value::from(condition(schema, "Dangling").unwrap_or("?")),
+        kind::age(schema),
+        Cell::from(condition(schema, "Dangling").unwrap_or("?")),
     ]
 }
 
@@ -233,10 +232,10 @@ pub(crate) const PRIORITY_LEVEL: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn priority_level(level: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn priority_level(level: &Value) -> Vec<Cell> {
     let found = |keys: &[&str]| match level.at(keys) {
-        Some(number @ Value::Int(_)) => number.clone(),
-        _ => Value::from(NONE),
+        Some(number @ Value::Int(_)) => Cell::from(number.clone()),
+        _ => Cell::from(NONE),
     };
     let queuing = |field: &str| found(&["spec", "limited", "limitResponse", "queuing", field]);
     let shares = match empty(level.at(&["spec", "limited"])) {
@@ -245,19 +244,19 @@ pub(crate) fn priority_level(level: &Value, now: Timestamp) -> Vec<Cell> {
     };
     vec![
         name(level),
-        Value::from(text(level, &["spec", "type"])),
+        Cell::from(text(level, &["spec", "type"])),
         shares,
         queuing("queues"),
         queuing("handSize"),
         queuing("queueLengthLimit"),
-        kind::age(level, now),
+        kind::age(level),
     ]
 }
 
 pub(crate) const RESOURCE_CLAIM: &[Column] =
     &[NAME, column("State", "string", "Whether devices are allocated to it, and in use."), AGE];
 
-pub(crate) fn resource_claim(claim: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn resource_claim(claim: &Value) -> Vec<Cell> {
     let mut states = Vec::new();
     let going = Meta::of(claim).is_deleting();
     if going {
@@ -273,7 +272,7 @@ pub(crate) fn resource_claim(claim: &Value, now: Timestamp) -> Vec<Cell> {
             states.push("reserved");
         }
     }
-    vec![name(claim), Value::from(states.join(",")), kind::age(claim, now)]
+    vec![name(claim), Cell::from(states.join(",")), kind::age(claim)]
 }
 
 pub(crate) const RESOURCE_SLICE: &[Column] = &[
@@ -284,12 +283,12 @@ pub(crate) const RESOURCE_SLICE: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn resource_slice(slice: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn resource_slice(slice: &Value) -> Vec<Cell> {
     vec![
         name(slice),
         text_or(slice, &["spec", "nodeName"], UNSET),
-        Value::from(text(slice, &["spec", "driver"])),
-        Value::from(text(slice, &["spec", "pool", "name"])),
-        kind::age(slice, now),
+        Cell::from(text(slice, &["spec", "driver"])),
+        Cell::from(text(slice, &["spec", "pool", "name"])),
+        kind::age(slice),
     ]
 }

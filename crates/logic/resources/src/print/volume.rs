@@ -1,6 +1,5 @@
 //! Tables of the kinds that concern storage.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::{Meta, Value};
 
@@ -25,7 +24,7 @@ pub(crate) const CLAIM: &[Column] = &[
     MODE,
 ];
 
-pub(crate) fn claim(claim: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn claim(claim: &Value) -> Vec<Cell> {
     let volume = text(claim, &["spec", "volumeName"]);
     let (capacity, modes) = match volume {
         "" => (String::new(), String::new()),
@@ -34,12 +33,12 @@ pub(crate) fn claim(claim: &Value, now: Timestamp) -> Vec<Cell> {
     vec![
         name(claim),
         phase(claim),
-        Value::from(volume),
-        Value::from(capacity),
-        Value::from(modes),
-        Value::from(class(claim)),
+        Cell::from(volume),
+        Cell::from(capacity),
+        Cell::from(modes),
+        Cell::from(class(claim)),
         text_or(claim, &["spec", "volumeAttributesClassName"], UNSET),
-        kind::age(claim, now),
+        kind::age(claim),
         text_or(claim, &["spec", "volumeMode"], UNSET),
     ]
 }
@@ -58,7 +57,7 @@ pub(crate) const VOLUME: &[Column] = &[
     MODE,
 ];
 
-pub(crate) fn volume(volume: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn volume(volume: &Value) -> Vec<Cell> {
     let reference = |field: &str| text(volume, &["spec", "claimRef", field]);
     let claim = match unset(volume.at(&["spec", "claimRef"])) {
         true => String::new(),
@@ -66,21 +65,21 @@ pub(crate) fn volume(volume: &Value, now: Timestamp) -> Vec<Cell> {
     };
     vec![
         name(volume),
-        Value::from(capacity(volume, &["spec", "capacity", "storage"])),
-        Value::from(access_modes(volume, &["spec", "accessModes"])),
-        Value::from(text(volume, &["spec", "persistentVolumeReclaimPolicy"])),
+        Cell::from(capacity(volume, &["spec", "capacity", "storage"])),
+        Cell::from(access_modes(volume, &["spec", "accessModes"])),
+        Cell::from(text(volume, &["spec", "persistentVolumeReclaimPolicy"])),
         phase(volume),
-        Value::from(claim),
-        Value::from(class(volume)),
+        Cell::from(claim),
+        Cell::from(class(volume)),
         text_or(volume, &["spec", "volumeAttributesClassName"], UNSET),
-        Value::from(text(volume, &["status", "reason"])),
-        kind::age(volume, now),
+        Cell::from(text(volume, &["status", "reason"])),
+        kind::age(volume),
         text_or(volume, &["spec", "volumeMode"], UNSET),
     ]
 }
 
 fn phase(object: &Value) -> Cell {
-    Value::from(if Meta::of(object).is_deleting() { "Terminating" } else { text(object, &["status", "phase"]) })
+    Cell::from(if Meta::of(object).is_deleting() { "Terminating" } else { text(object, &["status", "phase"]) })
 }
 
 fn capacity(object: &Value, keys: &[&str]) -> String {
@@ -103,7 +102,7 @@ fn access_modes(object: &Value, keys: &[&str]) -> String {
 fn name_with_default(object: &Value, annotations: &[&str]) -> Cell {
     let default = annotations.iter().any(|key| Meta::of(object).annotation(key) == Some("true"));
     let name = Meta::of(object).name();
-    Value::from(if default { format!("{name} (default)") } else { name.to_owned() })
+    Cell::from(if default { format!("{name} (default)") } else { name.to_owned() })
 }
 
 pub(crate) const STORAGE_CLASS: &[Column] = &[
@@ -115,25 +114,25 @@ pub(crate) const STORAGE_CLASS: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn storage_class(class: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn storage_class(class: &Value) -> Vec<Cell> {
     const DEFAULT: [&str; 2] =
         ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
     vec![
         name_with_default(class, &DEFAULT),
-        Value::from(text(class, &["provisioner"])),
+        Cell::from(text(class, &["provisioner"])),
         text_or(class, &["reclaimPolicy"], "Delete"),
         text_or(class, &["volumeBindingMode"], "Immediate"),
-        Value::from(flag(class, &["allowVolumeExpansion"])),
-        kind::age(class, now),
+        Cell::from(flag(class, &["allowVolumeExpansion"])),
+        kind::age(class),
     ]
 }
 
 pub(crate) const VOLUME_ATTRIBUTES_CLASS: &[Column] =
     &[NAME, column("DriverName", "string", "The driver that knows the attributes."), AGE];
 
-pub(crate) fn volume_attributes_class(class: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn volume_attributes_class(class: &Value) -> Vec<Cell> {
     let name = name_with_default(class, &["storageclass.kubernetes.io/is-default-class"]);
-    vec![name, Value::from(text(class, &["driverName"])), kind::age(class, now)]
+    vec![name, Cell::from(text(class, &["driverName"])), kind::age(class)]
 }
 
 pub(crate) const VOLUME_ATTACHMENT: &[Column] = &[
@@ -145,21 +144,21 @@ pub(crate) const VOLUME_ATTACHMENT: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn volume_attachment(attachment: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn volume_attachment(attachment: &Value) -> Vec<Cell> {
     vec![
         name(attachment),
-        Value::from(text(attachment, &["spec", "attacher"])),
-        Value::from(text(attachment, &["spec", "source", "persistentVolumeName"])),
-        Value::from(text(attachment, &["spec", "nodeName"])),
-        Value::from(flag(attachment, &["status", "attached"])),
-        kind::age(attachment, now),
+        Cell::from(text(attachment, &["spec", "attacher"])),
+        Cell::from(text(attachment, &["spec", "source", "persistentVolumeName"])),
+        Cell::from(text(attachment, &["spec", "nodeName"])),
+        Cell::from(flag(attachment, &["status", "attached"])),
+        kind::age(attachment),
     ]
 }
 
 pub(crate) const CSI_NODE: &[Column] = &[NAME, column("Drivers", "integer", "Drivers that the node has."), AGE];
 
-pub(crate) fn csi_node(node: &Value, now: Timestamp) -> Vec<Cell> {
-    vec![name(node), Value::from(count(node, &["spec", "drivers"])), kind::age(node, now)]
+pub(crate) fn csi_node(node: &Value) -> Vec<Cell> {
+    vec![name(node), Cell::from(count(node, &["spec", "drivers"])), kind::age(node)]
 }
 
 pub(crate) const CSI_DRIVER: &[Column] = &[
@@ -173,20 +172,20 @@ pub(crate) const CSI_DRIVER: &[Column] = &[
     AGE,
 ];
 
-pub(crate) fn csi_driver(driver: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn csi_driver(driver: &Value) -> Vec<Cell> {
     let attaches = driver.at(&["spec", "attachRequired"]).and_then(Value::as_bool).unwrap_or(true);
     let requests = driver.list_at(&["spec", "tokenRequests"]);
     let audiences: Vec<&str> = requests.iter().map(|request| text(request, &["audience"])).collect();
     let modes: Vec<&str> = texts(driver, &["spec", "volumeLifecycleModes"]).collect();
     vec![
         name(driver),
-        Value::from(attaches),
-        Value::from(flag(driver, &["spec", "podInfoOnMount"])),
-        Value::from(flag(driver, &["spec", "storageCapacity"])),
-        Value::from(if audiences.is_empty() { UNSET.to_owned() } else { audiences.join(",") }),
-        Value::from(flag(driver, &["spec", "requiresRepublish"])),
-        Value::from(if modes.is_empty() { NONE.to_owned() } else { modes.join(",") }),
-        kind::age(driver, now),
+        Cell::from(attaches),
+        Cell::from(flag(driver, &["spec", "podInfoOnMount"])),
+        Cell::from(flag(driver, &["spec", "storageCapacity"])),
+        Cell::from(if audiences.is_empty() { UNSET.to_owned() } else { audiences.join(",") }),
+        Cell::from(flag(driver, &["spec", "requiresRepublish"])),
+        Cell::from(if modes.is_empty() { NONE.to_owned() } else { modes.join(",") }),
+        kind::age(driver),
     ]
 }
 
@@ -196,7 +195,7 @@ pub(crate) const CSI_STORAGE_CAPACITY: &[Column] = &[
     column("Capacity", "string", "How much room there is."),
 ];
 
-pub(crate) fn csi_storage_capacity(capacity: &Value, _now: Timestamp) -> Vec<Cell> {
+pub(crate) fn csi_storage_capacity(capacity: &Value) -> Vec<Cell> {
     let room = capacity.get("capacity").filter(|room| !room.is_null()).map_or_else(|| UNSET.to_owned(), shown);
-    vec![name(capacity), Value::from(text(capacity, &["storageClassName"])), Value::from(room)]
+    vec![name(capacity), Cell::from(text(capacity, &["storageClassName"])), Cell::from(room)]
 }

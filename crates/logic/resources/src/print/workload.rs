@@ -1,6 +1,5 @@
 //! Tables of the kinds that run pods.
 
-use jiff::Timestamp;
 use kind::{AGE, Cell, Column, NAME};
 use object::{Meta, Value};
 
@@ -13,11 +12,11 @@ pub(crate) const POD_TEMPLATE: &[Column] = &[
     column("Pod Labels", "string", "Labels that the template gives to its pods."),
 ];
 
-pub(crate) fn pod_template(object: &Value, _now: Timestamp) -> Vec<Cell> {
+pub(crate) fn pod_template(object: &Value) -> Vec<Cell> {
     let template = object.get("template").cloned().unwrap_or_default();
     let [names, images] = containers(&template);
     let given = labels(template.at(&["metadata", "labels"]).and_then(Value::as_map));
-    vec![name(object), names, images, Value::from(given)]
+    vec![name(object), names, images, Cell::from(given)]
 }
 
 pub(crate) const REPLICAS: &[Column] = &[
@@ -31,14 +30,14 @@ pub(crate) const REPLICAS: &[Column] = &[
     SELECTOR,
 ];
 
-fn replicas(object: &Value, now: Timestamp, selected: Cell) -> Vec<Cell> {
+fn replicas(object: &Value, selected: Cell) -> Vec<Cell> {
     let [names, images] = template_of(object);
     vec![
         name(object),
-        Value::from(number(object, &["spec", "replicas"])),
-        Value::from(number(object, &["status", "replicas"])),
-        Value::from(number(object, &["status", "readyReplicas"])),
-        kind::age(object, now),
+        Cell::from(number(object, &["spec", "replicas"])),
+        Cell::from(number(object, &["status", "replicas"])),
+        Cell::from(number(object, &["status", "readyReplicas"])),
+        kind::age(object),
         names,
         images,
         selected,
@@ -46,15 +45,15 @@ fn replicas(object: &Value, now: Timestamp, selected: Cell) -> Vec<Cell> {
 }
 
 fn template_of(object: &Value) -> [Cell; 2] {
-    object.at(&["spec", "template"]).map_or_else(|| [Value::from(""), Value::from("")], containers)
+    object.at(&["spec", "template"]).map_or_else(|| [Cell::from(""), Cell::from("")], containers)
 }
 
-pub(crate) fn replication_controller(object: &Value, now: Timestamp) -> Vec<Cell> {
-    replicas(object, now, Value::from(labels(object.at(&["spec", "selector"]).and_then(Value::as_map))))
+pub(crate) fn replication_controller(object: &Value) -> Vec<Cell> {
+    replicas(object, Cell::from(labels(object.at(&["spec", "selector"]).and_then(Value::as_map))))
 }
 
-pub(crate) fn replica_set(object: &Value, now: Timestamp) -> Vec<Cell> {
-    replicas(object, now, selector_or_none(object.at(&["spec", "selector"])))
+pub(crate) fn replica_set(object: &Value) -> Vec<Cell> {
+    replicas(object, selector_or_none(object.at(&["spec", "selector"])))
 }
 
 pub(crate) const DEPLOYMENT: &[Column] = &[
@@ -68,18 +67,18 @@ pub(crate) const DEPLOYMENT: &[Column] = &[
     SELECTOR,
 ];
 
-pub(crate) fn deployment(object: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn deployment(object: &Value) -> Vec<Cell> {
     let [names, images] = template_of(object);
     let status = |field: &str| number(object, &["status", field]);
     vec![
         name(object),
-        Value::from(format!("{}/{}", status("readyReplicas"), number(object, &["spec", "replicas"]))),
-        Value::from(status("updatedReplicas")),
-        Value::from(status("availableReplicas")),
-        kind::age(object, now),
+        Cell::from(format!("{}/{}", status("readyReplicas"), number(object, &["spec", "replicas"]))),
+        Cell::from(status("updatedReplicas")),
+        Cell::from(status("availableReplicas")),
+        kind::age(object),
         names,
         images,
-        Value::from(selector(object.at(&["spec", "selector"]))),
+        Cell::from(selector(object.at(&["spec", "selector"]))),
     ]
 }
 
@@ -97,9 +96,9 @@ pub(crate) const DAEMON_SET: &[Column] = &[
     SELECTOR,
 ];
 
-pub(crate) fn daemon_set(object: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn daemon_set(object: &Value) -> Vec<Cell> {
     let [names, images] = template_of(object);
-    let status = |field: &str| Value::from(number(object, &["status", field]));
+    let status = |field: &str| Cell::from(number(object, &["status", field]));
     let nodes = object.at(&["spec", "template", "spec", "nodeSelector"]).and_then(Value::as_map);
     vec![
         name(object),
@@ -108,8 +107,8 @@ pub(crate) fn daemon_set(object: &Value, now: Timestamp) -> Vec<Cell> {
         status("numberReady"),
         status("updatedNumberScheduled"),
         status("numberAvailable"),
-        Value::from(labels(nodes)),
-        kind::age(object, now),
+        Cell::from(labels(nodes)),
+        kind::age(object),
         names,
         images,
         selector_or_none(object.at(&["spec", "selector"])),
@@ -119,16 +118,16 @@ pub(crate) fn daemon_set(object: &Value, now: Timestamp) -> Vec<Cell> {
 pub(crate) const STATEFUL_SET: &[Column] =
     &[NAME, column("Ready", "string", "Pods that are ready, of those that are wanted."), AGE, CONTAINERS, IMAGES];
 
-pub(crate) fn stateful_set(object: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn stateful_set(object: &Value) -> Vec<Cell> {
     let [names, images] = template_of(object);
     let (ready, wanted) = (number(object, &["status", "readyReplicas"]), number(object, &["spec", "replicas"]));
-    vec![name(object), Value::from(format!("{ready}/{wanted}")), kind::age(object, now), names, images]
+    vec![name(object), Cell::from(format!("{ready}/{wanted}")), kind::age(object), names, images]
 }
 
 pub(crate) const CONTROLLER_REVISION: &[Column] =
     &[NAME, column("Controller", "string", "Whose state it is."), column("Revision", "string", "Its number."), AGE];
 
-pub(crate) fn controller_revision(object: &Value, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn controller_revision(object: &Value) -> Vec<Cell> {
     let owner = Meta::of(object).owner_references().find(|owner| owner.controller);
     let owner = owner.map_or_else(
         || NONE.to_owned(),
@@ -138,5 +137,5 @@ pub(crate) fn controller_revision(object: &Value, now: Timestamp) -> Vec<Cell> {
             format!("{}{dot}{group}/{}", owner.kind.to_lowercase(), owner.name)
         },
     );
-    vec![name(object), Value::from(owner), Value::from(number(object, &["revision"])), kind::age(object, now)]
+    vec![name(object), Cell::from(owner), Cell::from(number(object, &["revision"])), kind::age(object)]
 }

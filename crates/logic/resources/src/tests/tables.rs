@@ -13,9 +13,9 @@ fn row_of(api_version: &str, kind: &str, text: &str) -> String {
     let strategy = strategy_for(row).expect("the row is stored");
     strategy.default(&mut object);
     let now = "2026-05-01T12:00:00Z".parse().expect("the time is valid");
-    let cells = strategy.row(&object, now);
+    let cells = strategy.row(&object);
     assert_eq!(cells.len(), strategy.columns().len(), "{kind}: cells and columns");
-    let shown = cells.iter().map(|cell| match cell {
+    let shown = cells.iter().map(|cell| match cell.at(now) {
         Value::String(text) => text.to_string(),
         Value::Int(number) => number.to_string(),
         other => format!("{other:?}"),

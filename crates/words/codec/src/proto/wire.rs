@@ -165,6 +165,11 @@ impl Writer {
         self.tag(number, 2);
     }
 
+    /// How many bytes have been written.
+    pub(super) fn length(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
     /// Tag and length of a message of `length` bytes that stands behind.
     pub(super) fn length_prefix(&mut self, number: u32, length: usize) {
         self.varint(length as u64);

@@ -63,6 +63,32 @@ fn check(path: &Path) -> Result<(), String> {
     if sealed != proto_bytes {
         return Err(format!("{name}: protobuf differs at {}", difference(&sealed, &proto_bytes)));
     }
+    pieces(&name, from_json.value, root, (&api_version, &kind))
+}
+
+/// Messages that are put together of others are what would have been encoded at once.
+fn pieces(
+    name: &str,
+    mut value: object::Value,
+    root: Root<'_>,
+    (api_version, kind): (&str, &str),
+) -> Result<(), String> {
+    let message = proto::encode(&value, root);
+    let event = proto::event("ADDED", message.clone().into(), api_version, kind).concat();
+    let whole = proto::event_frame("ADDED", &proto::enclose(&message, api_version, kind));
+    if event != whole {
+        return Err(format!("{name}: the event differs at {}", difference(&event, &whole)));
+    }
+    if value.str_at(&["metadata", "uid"]).is_none() {
+        return Ok(());
+    }
+    let spliced = proto::with_text(&message, 1, 6, "4711").map_err(|e| format!("{name}: {e}"))?;
+    value.set(&["metadata", "resourceVersion"], "4711");
+    let expected = proto::encode(&value, root);
+    let spliced = spliced.ok_or_else(|| format!("{name}: the metadata is not found"))?;
+    if spliced != expected {
+        return Err(format!("{name}: another revision differs at {}", difference(&spliced, &expected)));
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use kind::Refusal;
-use serving::{Body, BodyError, Source};
+use serving::{Body, BodyError, Piece, Source};
 
 use super::super::Asked;
 use super::links::Links;
@@ -98,11 +98,11 @@ struct Unread {
 }
 
 impl Source for Unread {
-    fn poll_chunk(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_chunk(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
         if let Some(piece) = self.read.pop_front() {
-            return Poll::Ready(Some(Ok(piece)));
+            return Poll::Ready(Some(Ok(piece.into())));
         }
         let next = std::pin::pin!(self.rest.next());
-        Poll::Ready(ready!(next.poll(cx)))
+        Poll::Ready(ready!(next.poll(cx)).map(|next| next.map(Piece::from)))
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of `strategy`.
+//! Tests of `cell`.
 
 use super::*;
 
