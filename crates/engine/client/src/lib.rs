@@ -32,6 +32,7 @@ mod tests;
 
 pub use client::{Client, Listed};
 pub use discovery::Discovered;
+pub use dynamic::Creation;
 pub use error::{Error, SetupError, TransportError};
 pub use options::{DeleteOptions, Depth, ListOptions, Patch, Propagation, WatchOptions};
 pub use remote::Remote;
