@@ -334,10 +334,10 @@ async fn words_that_are_said_while_they_are_being_sent_raise_one_count() {
     let fake = Fake::new();
     let recorder = Recorder::start(fake.client(), "tester", "");
     let say = |object: u32| {
-        let mut regarding = ObjectReference::default();
-        regarding.namespace = Some("default".to_owned());
-        regarding.name = Some(format!("pod-{object}"));
-        recorder.speak(Spoken { regarding, event_type: "Normal", reason: "Pulled".to_owned(), message: "x".to_owned() });
+        let (namespace, name) = (Some("default".to_owned()), Some(format!("pod-{object}")));
+        let regarding = ObjectReference { namespace, name, ..ObjectReference::default() };
+        let (reason, message) = ("Pulled".to_owned(), "x".to_owned());
+        recorder.speak(Spoken { regarding, event_type: "Normal", reason, message });
     };
     for object in (0..30).flat_map(|object| [object, object, 0]) {
         say(object);
