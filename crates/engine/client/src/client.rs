@@ -11,7 +11,7 @@ use serving::{Body, Door};
 use typed::Kind;
 
 use crate::{
-    DeleteOptions, Depth, Error, ListOptions, Patch, Remote, SetupError, Transport, WatchOptions, WatchStream,
+    DeleteOptions, Depth, Error, Known, ListOptions, Patch, Remote, SetupError, Transport, WatchOptions, WatchStream,
 };
 
 /// How long a request may take when nobody says otherwise; a watch: until it begins.
@@ -34,6 +34,7 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     user_agent: HeaderValue,
     request_timeout: Duration,
+    known: Option<Known>,
 }
 
 impl Client {
@@ -47,6 +48,7 @@ impl Client {
             transport,
             user_agent: HeaderValue::from_str(&words).expect("a component's name is visible ASCII"),
             request_timeout: Duration::from_secs(REQUEST_TIMEOUT_SECONDS),
+            known: None,
         }
     }
 
@@ -71,6 +73,17 @@ impl Client {
     /// The same client with another limit for each request.
     pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
         Client { request_timeout, ..self }
+    }
+
+    /// The same client, whose informers share what they hold with all others that know `known`. All must be clients of one
+    /// server: elsewhere the same uid and revision may be another object.
+    pub fn sharing(self, known: &Known) -> Self {
+        Client { known: Some(known.clone()), ..self }
+    }
+
+    /// What it shares with other clients.
+    pub fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {

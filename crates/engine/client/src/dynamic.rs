@@ -10,6 +10,17 @@ use crate::options::Query;
 use crate::wire::{self, Asked};
 use crate::{Client, DeleteOptions, Depth, Error, ListOptions, Patch, TreeWatch, WatchOptions};
 
+/// An object as it is sent to be created. One whose name the server generates may be sent many times.
+#[derive(Debug, Clone)]
+pub struct Creation(Call);
+
+impl Creation {
+    /// Encodes an object, which names its kind.
+    pub fn of(resource: &Resource, namespace: &str, tree: &Value) -> Self {
+        Creation(written(Method::POST, resource.path(namespace, "", ""), resource, tree))
+    }
+}
+
 impl Client {
     /// One object.
     pub async fn get_tree(
@@ -67,6 +78,11 @@ impl Client {
     /// Creates an object, which names its kind, and returns it as it is stored.
     pub async fn create_tree(&self, resource: &Resource, namespace: &str, tree: &Value) -> Result<Value, Error> {
         self.write(Method::POST, resource.path(namespace, "", ""), resource, tree).await
+    }
+
+    /// Creates an object that is encoded already, and returns it as it is stored.
+    pub async fn create_prepared(&self, creation: &Creation) -> Result<Value, Error> {
+        self.exchange(&creation.0).await?.tree()
     }
 
     /// Posts to a subresource: `at` is namespace, name and subresource.
@@ -136,8 +152,11 @@ impl Client {
     }
 
     async fn write(&self, method: Method, address: String, resource: &Resource, tree: &Value) -> Result<Value, Error> {
-        let accept = wire::accept(resource, Asked::Object, Depth::Whole);
-        let call = Call { method, address, accept, body: Some(wire::encode(tree)) };
-        self.exchange(&call).await?.tree()
+        self.exchange(&written(method, address, resource, tree)).await?.tree()
     }
+}
+
+fn written(method: Method, address: String, resource: &Resource, tree: &Value) -> Call {
+    let accept = wire::accept(resource, Asked::Object, Depth::Whole);
+    Call { method, address, accept, body: Some(wire::encode(tree)) }
 }

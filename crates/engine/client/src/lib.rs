@@ -3,6 +3,7 @@
 //! - [`Client`] has a method per verb, for typed kinds and for trees of any resource.
 //! - [`Transport`] is what carries requests: [`Remote`] (TLS, HTTP/2 or HTTP/1.1, reconnecting, reloading its
 //!   credentials) or [`serving::Door`] (a call of the service itself).
+//! - [`Known`] is what clients of one server within a process share of what they read.
 //! - [`WatchStream`] and [`TreeWatch`] read watches; [`Discovered`] says what a server serves.
 //!
 //! Deliberately not here: caches, queues, retries of writes. A read is retried only when the server says when to come
@@ -20,6 +21,7 @@ mod credentials;
 mod discovery;
 mod dynamic;
 mod error;
+mod known;
 mod options;
 mod pool;
 mod remote;
@@ -32,7 +34,9 @@ mod tests;
 
 pub use client::{Client, Listed};
 pub use discovery::Discovered;
+pub use dynamic::Creation;
 pub use error::{Error, SetupError, TransportError};
+pub use known::Known;
 pub use options::{DeleteOptions, Depth, ListOptions, Patch, Propagation, WatchOptions};
 pub use remote::Remote;
 pub use transport::{Carried, Transport, upgraded};

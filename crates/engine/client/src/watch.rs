@@ -11,7 +11,7 @@ use codec::{json, proto};
 use futures::Stream;
 use http_body::Body as _;
 use kind::{Refusal, Resource};
-use object::{Schema, Value};
+use object::{Meta, Schema, Value};
 use serving::Body;
 use typed::Kind;
 
@@ -41,6 +41,16 @@ pub enum Event<T> {
 
 /// A change of a tree.
 pub type TreeEvent = Event<Value>;
+
+impl TreeEvent {
+    /// The revision up to which everything has been seen with it.
+    pub fn resource_version(&self) -> &str {
+        match self {
+            Event::Added(tree) | Event::Modified(tree) | Event::Deleted(tree) => Meta::of(tree).resource_version(),
+            Event::Bookmark { resource_version, .. } => resource_version,
+        }
+    }
+}
 
 impl<T> Event<T> {
     fn try_map<U>(self, convert: impl FnOnce(&T) -> Result<U, Error>) -> Result<Event<U>, Error> {

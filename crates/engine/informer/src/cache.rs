@@ -154,21 +154,31 @@ impl<T: Item> Cache<T> {
     }
 
     /// Puts an object in its place.
-    pub fn put(&self, object: T) {
+    pub fn put(&self, object: Arc<T>) {
         let (key, revision) = (object.key(), object.revision());
-        self.state.write().change(&key, Some(Arc::new(object)));
+        self.apply(vec![(key, Some(object))], revision);
+    }
+
+    /// Takes out what stands in an object's place; `revision` is that of its end.
+    pub fn take(&self, key: &Key, revision: u64) {
+        self.apply(vec![(key.clone(), None)], revision);
+    }
+
+    /// Puts objects in their places, and takes others out, in this order; the last change is of `revision`.
+    pub(crate) fn apply(&self, changes: Vec<(Key, Option<Arc<T>>)>, revision: u64) {
+        if !changes.is_empty() {
+            let mut state = self.state.write();
+            for (key, new) in changes {
+                state.change(&key, new);
+            }
+            state.wake_readers();
+        }
         self.advance(revision);
     }
 
-    /// Takes an object out; `last` is its state at its end.
-    pub fn take(&self, last: &T) {
-        self.state.write().change(&last.key(), None);
-        self.advance(last.revision());
-    }
-
     /// Makes `objects` the whole content, at once.
-    pub fn replace(&self, objects: Vec<T>, resource_version: &str) {
-        let mut fresh: BTreeMap<Key, T> = objects.into_iter().map(|object| (object.key(), object)).collect();
+    pub fn replace(&self, objects: Vec<Arc<T>>, resource_version: &str) {
+        let mut fresh: BTreeMap<Key, Arc<T>> = objects.into_iter().map(|object| (object.key(), object)).collect();
         let mut state = self.state.write();
         let gone: Vec<Key> = state.objects.keys().filter(|key| !fresh.contains_key(*key)).cloned().collect();
         for key in gone {
@@ -181,9 +191,10 @@ impl<T: Item> Cache<T> {
                     && !old.resource_version().is_empty()
             };
             if !state.objects.get(&key).is_some_and(same) {
-                state.change(&key, Some(Arc::new(object)));
+                state.change(&key, Some(object));
             }
         }
+        state.wake_readers();
         drop(state);
         self.progress.send_modify(|progress| {
             progress.synced = true;
@@ -243,10 +254,16 @@ impl<T: Item> State<T> {
     }
 
     fn tell(&mut self, key: &Key, changed: &Changed<T>) {
-        self.readers.retain(|reader| {
-            let Some(reader) = reader.upgrade() else { return false };
+        for reader in self.readers.iter().filter_map(Weak::upgrade) {
             reader.put(key, changed.clone());
-            true
+        }
+    }
+
+    /// Tells readers that there are news for them, and forgets those that are gone.
+    fn wake_readers(&mut self) {
+        self.readers.retain(|reader| {
+            let reader = reader.upgrade();
+            reader.as_ref().inspect(|reader| reader.wake()).is_some()
         });
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use client::{Client, Depth, Event, TreeEvent};
+use client::{Client, Depth, Error, Event, Known, TreeEvent};
 use compact_str::CompactString;
 use env::task::{Fate, Owned};
 use futures::future::BoxFuture;
@@ -91,7 +91,8 @@ impl<T: Item> Informer<T> {
         transform: Option<fn(&mut T)>,
     ) -> Self {
         let cache = Arc::new(Cache::new());
-        let sink = Filler { cache: Arc::clone(&cache), staged: Vec::new(), transform };
+        let known = client.known().cloned();
+        let sink = Filler { cache: Arc::clone(&cache), staged: Vec::new(), transform, known };
         let reflector = Reflector {
             client,
             resource: Arc::clone(&resource),
@@ -201,27 +202,41 @@ impl<T: Item> Witness for Informer<T> {
 /// Turns trees into items on their way into the cache.
 struct Filler<T> {
     cache: Arc<Cache<T>>,
-    staged: Vec<T>,
+    staged: Vec<Arc<T>>,
     transform: Option<fn(&mut T)>,
+    /// What other informers of this process hold.
+    known: Option<Known>,
 }
 
 impl<T: Item> Filler<T> {
     /// An object that cannot be read is left out: one of them must not blind us to all others.
-    fn item(&self, tree: Value) -> Option<T> {
-        let key = Key::new(Meta::of(&tree).namespace(), Meta::of(&tree).name());
-        match T::read(tree) {
-            Ok(mut item) => {
-                if let Some(transform) = self.transform {
-                    transform(&mut item);
-                }
-                Some(item)
-            }
+    fn item(&self, tree: Value) -> Option<Arc<T>> {
+        let key = key_of(&tree);
+        match self.read(tree) {
+            Ok(item) => Some(item),
             Err(error) => {
                 tracing::error!(%key, %error, "an object cannot be read and is left out");
                 None
             }
         }
     }
+
+    fn read(&self, tree: Value) -> Result<Arc<T>, Error> {
+        match (self.transform, &self.known) {
+            // What we take away others may need.
+            (Some(transform), _) => {
+                let mut item = T::read(tree)?;
+                transform(&mut item);
+                Ok(Arc::new(item))
+            }
+            (None, Some(known)) => T::read_shared(tree, known),
+            (None, None) => Ok(Arc::new(T::read(tree)?)),
+        }
+    }
+}
+
+fn key_of(tree: &Value) -> Key {
+    Key::new(Meta::of(tree).namespace(), Meta::of(tree).name())
 }
 
 impl<T: Item> Sink for Filler<T> {
@@ -238,19 +253,16 @@ impl<T: Item> Sink for Filler<T> {
         self.cache.replace(std::mem::take(&mut self.staged), resource_version);
     }
 
-    fn apply(&mut self, event: TreeEvent) {
-        match event {
-            Event::Added(tree) | Event::Modified(tree) => {
-                if let Some(item) = self.item(tree) {
-                    self.cache.put(item);
-                }
-            }
-            Event::Deleted(tree) => {
-                if let Some(item) = self.item(tree) {
-                    self.cache.take(&item);
-                }
-            }
-            Event::Bookmark { resource_version, .. } => self.cache.advance(revision(&resource_version)),
-        }
+    fn apply(&mut self, events: Vec<TreeEvent>) {
+        let seen = events.last().map_or(0, |event| revision(event.resource_version()));
+        let change = |event| match event {
+            Event::Added(tree) | Event::Modified(tree) => self.item(tree).map(|item| (item.key(), Some(item))),
+            // Its last state is in the cache already. What comes here is not the object at that revision for everybody: to
+            // whom it is no longer shown, the server sends what it was before.
+            Event::Deleted(tree) => Some((key_of(&tree), None)),
+            Event::Bookmark { .. } => None,
+        };
+        let changes = events.into_iter().filter_map(change).collect();
+        self.cache.apply(changes, seen);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use client::Error;
+use client::{Error, Known};
 use compact_str::{CompactString, format_compact};
 use object::{Meta, Value};
 use plan::{Index, Key, controller_of, meta};
@@ -16,6 +17,12 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub trait Item: Debug + Send + Sync + Sized + 'static {
     /// Reads the object.
     fn read(tree: Value) -> Result<Self, Error>;
+
+    /// Reads the object, unless somebody in this process has read it already and still holds it.
+    fn read_shared(tree: Value, _known: &Known) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self::read(tree)?))
+    }
+
     /// Namespace and name.
     fn key(&self) -> Key;
     /// `metadata.uid`.
@@ -41,6 +48,14 @@ pub(crate) fn revision(text: &str) -> u64 {
 impl<K: Kind> Item for K {
     fn read(tree: Value) -> Result<Self, Error> {
         Ok(K::from_tree(&tree)?)
+    }
+
+    fn read_shared(tree: Value, known: &Known) -> Result<Arc<Self>, Error> {
+        let meta = Meta::of(&tree);
+        match known.find(meta.uid(), meta.resource_version()) {
+            Some(held) => Ok(held),
+            None => Ok(known.share(Self::read(tree)?)),
+        }
     }
 
     fn key(&self) -> Key {

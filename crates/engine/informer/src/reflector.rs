@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use client::{Client, Depth, Error, Event, ListOptions, TreeEvent, TreeWatch, WatchOptions};
 use env::time::Instant;
+use futures::FutureExt as _;
 use kind::Resource;
-use object::{Meta, Value};
+use object::Value;
 
 use crate::Scope;
 
@@ -26,6 +27,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// After so long without failure the waits begin small again.
 const BACKOFF_RESET: Duration = Duration::from_secs(120);
 
+/// Changes that are taken over together: about a millisecond's work.
+const EVENTS_AT_ONCE_MAX: usize = 64;
+
 /// Where the objects go.
 pub(crate) trait Sink: Send + Sync + 'static {
     /// Keeps an object for [`Sink::commit`].
@@ -34,8 +38,8 @@ pub(crate) trait Sink: Send + Sync + 'static {
     fn reset(&mut self);
     /// What is staged is the whole state at a revision.
     fn commit(&mut self, resource_version: &str);
-    /// Takes a change over.
-    fn apply(&mut self, event: TreeEvent);
+    /// Takes changes over.
+    fn apply(&mut self, events: Vec<TreeEvent>);
 }
 
 /// Follows one resource.
@@ -157,23 +161,21 @@ impl Reflector {
         let begun = Instant::now();
         let mut is_empty = true;
         loop {
-            let event = match watch.next().await {
-                Some(Ok(event)) => event,
-                Some(Err(error)) => return self.resume(&error, revision).await,
-                None if is_empty && begun.elapsed() < SHORT_WATCH => {
+            let (events, end) = batch(&mut watch).await;
+            if let Some(newest) = events.last() {
+                is_empty = false;
+                newest.resource_version().clone_into(&mut revision);
+                self.sink.apply(events);
+            }
+            match end {
+                None => {}
+                Some(Some(error)) => return self.resume(&error, revision).await,
+                Some(None) if is_empty && begun.elapsed() < SHORT_WATCH => {
                     self.pause(&Error::Decode("the watch ended at once".to_owned())).await;
                     return State::Follow(revision);
                 }
-                None => return State::Follow(revision),
-            };
-            is_empty = false;
-            match &event {
-                Event::Added(tree) | Event::Modified(tree) | Event::Deleted(tree) => {
-                    Meta::of(tree).resource_version().clone_into(&mut revision);
-                }
-                Event::Bookmark { resource_version, .. } => revision.clone_from(resource_version),
+                Some(None) => return State::Follow(revision),
             }
-            self.sink.apply(event);
         }
     }
 
@@ -206,6 +208,27 @@ impl Reflector {
             tracing::warn!(%resource, %error, wait_ms, "cannot follow the server");
         }
         env::time::sleep(wait).await;
+    }
+}
+
+/// The changes that are here, after waiting for the first, and whether the watch has ended, perhaps with an error. In a
+/// storm the cache is locked, and its readers are woken, once for many.
+async fn batch(watch: &mut TreeWatch) -> (Vec<TreeEvent>, Option<Option<Error>>) {
+    let mut events = Vec::new();
+    let mut next = watch.next().await;
+    loop {
+        match next {
+            Some(Ok(event)) => events.push(event),
+            Some(Err(error)) => return (events, Some(Some(error))),
+            None => return (events, Some(None)),
+        }
+        if events.len() == EVENTS_AT_ONCE_MAX {
+            return (events, None);
+        }
+        match watch.next().now_or_never() {
+            Some(further) => next = further,
+            None => return (events, None),
+        }
     }
 }
 

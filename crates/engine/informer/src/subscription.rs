@@ -72,8 +72,12 @@ impl<T> Queue<T> {
         Subscription { queue: Arc::clone(self) }
     }
 
+    /// Adds a change; the reader hears of it with the next [`Queue::wake`].
     pub(crate) fn put(&self, key: &Key, changed: Changed<T>) {
         self.waiting.lock().put(key, changed);
+    }
+
+    pub(crate) fn wake(&self) {
         self.news.notify_one();
     }
 

@@ -5,7 +5,7 @@ pub(crate) mod fake;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use client::Client;
+use client::{Client, Known};
 use http::Method;
 use kind::Refusal;
 use object::Value;
@@ -153,13 +153,37 @@ async fn writes_are_seen_when_they_are_in_the_cache() {
     env::time::timeout(PATIENCE, informer.seen(gone)).await.expect("the end is seen");
 }
 
-fn made(name: &str, uid: &str, revision: u64) -> ConfigMap {
+#[tokio::test]
+async fn informers_of_one_server_hold_the_same_objects() {
+    let (fake, known) = (Fake::new(), Known::default());
+    let mut tree = config("a", "1");
+    tree.set(&["metadata", "uid"], "0a000000-0000-4000-8000-000000000000");
+    fake.put(ConfigMap::resource(), tree.clone());
+    let informers = || Informers::new(fake.client().sharing(&known));
+    let (one, part) = (informers().of::<ConfigMap>(), informers().scoped::<ConfigMap>(Scope::namespace("default")));
+    let same = |revision: u64| {
+        let held = one.get("default", "a").zip(part.get("default", "a"));
+        held.is_some_and(|(one, part)| one.revision() == revision && Arc::ptr_eq(&one, &part))
+    };
+    until(&one, "the state", |cache| cache.len() == 1).await;
+    until(&part, "the state", |cache| cache.len() == 1).await;
+    assert!(same(fake.revision()));
+    tree.set(&["data", "value"], "2");
+    fake.put(ConfigMap::resource(), tree);
+    until(&one, "the change", |cache| cache.revision() == fake.revision()).await;
+    until(&part, "the change", |cache| cache.revision() == fake.revision()).await;
+    assert!(same(fake.revision()));
+    fake.delete("/api/v1/namespaces/default/configmaps/a");
+    until(&one, "the end", |cache| cache.is_empty()).await;
+}
+
+fn made(name: &str, uid: &str, revision: u64) -> Arc<ConfigMap> {
     let mut object = ConfigMap::default();
     object.metadata.namespace = Some("default".to_owned());
     object.metadata.name = Some(name.to_owned());
     object.metadata.uid = Some(uid.to_owned());
     object.metadata.resource_version = Some(revision.to_string());
-    object
+    Arc::new(object)
 }
 
 fn drained(news: &mut Subscription<ConfigMap>) -> Vec<String> {
@@ -181,10 +205,10 @@ fn slow_readers_get_merged_news_and_lose_nothing() {
     cache.put(made("b", "b1", 2));
     cache.put(made("a", "a1", 3));
     assert_eq!(drained(&mut quick), ["b ->2", "a 1>3"]);
-    cache.take(&made("a", "a1", 4));
+    cache.take(&Key::new("default", "a"), 4);
     cache.put(made("a", "a2", 5));
     cache.put(made("c", "c1", 6));
-    cache.take(&made("c", "c1", 7));
+    cache.take(&Key::new("default", "c"), 7);
     assert_eq!(drained(&mut quick), ["a 3>-", "a ->5"]);
     assert_eq!(drained(&mut slow), ["a ->5", "b ->2"]);
 }
@@ -195,8 +219,9 @@ fn what_came_and_went_unread_is_swept_out() {
     let mut news = cache.subscribe();
     for number in 0..10_000 {
         let object = made(&format!("job-{number}"), &number.to_string(), number);
-        cache.put(object.clone());
-        cache.take(&object);
+        let key = object.key();
+        cache.put(object);
+        cache.take(&key, number);
     }
     cache.put(made("last", "last", 20_000));
     assert_eq!(drained(&mut news), ["last ->20000"]);
@@ -223,7 +248,7 @@ fn indexes_follow_their_objects() {
         pod.metadata.namespace = Some("default".to_owned());
         pod.metadata.name = Some(name.to_owned());
         pod.spec.get_or_insert_default().node_name = Some(node.to_owned()).filter(|node| !node.is_empty());
-        pod
+        Arc::new(pod)
     };
     let names = |pods: Vec<Arc<Pod>>| pods.iter().map(|pod| pod.name().to_owned()).collect::<Vec<_>>();
     cache.put(pod("a", "n1"));
@@ -237,7 +262,7 @@ fn indexes_follow_their_objects() {
     assert_eq!(names(cache.by(Index::Uncontrolled, "default")), ["a", "b"]);
     assert_eq!(names(cache.within("default")), ["a", "b"]);
     assert_eq!(names(cache.by_own("initial", "b")), ["b"]);
-    cache.take(&pod("b", ""));
+    cache.take(&Key::new("default", "b"), 0);
     assert_eq!(names(cache.by(Index::Node, "n1")), Vec::<String>::new());
     assert_eq!(names(cache.by_own("initial", "b")), Vec::<String>::new());
 }

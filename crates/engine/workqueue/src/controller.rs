@@ -1,5 +1,6 @@
 //! The loop of every controller: news wake keys, keys are planned, plans are executed.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -131,8 +132,12 @@ impl Controller {
         self.wakes.push(Box::new(move |queue| {
             Box::pin(async move {
                 let mut news = source.subscribe();
-                while let Some(changed) = news.next().await {
-                    queue.add_all(keys(&changed));
+                loop {
+                    let batch = news.batch().await;
+                    if batch.is_empty() {
+                        return;
+                    }
+                    queue.add_all(batch.iter().flat_map(&keys));
                 }
             })
         }));
@@ -289,10 +294,12 @@ impl Driver {
     }
 
     /// Waits until the caches hold what was written.
-    async fn wait_for(&self, written: Vec<(Arc<Resource>, Written)>) {
+    async fn wait_for(&self, mut written: Vec<(Arc<Resource>, Written)>) {
         if written.is_empty() {
             return;
         }
+        // Whoever has seen the newest has seen them all: one wait instead of many.
+        written.sort_unstable_by_key(|(_, write)| Reverse(write.revision));
         let those_now = self.informers.as_ref().map(Informers::witnesses);
         let witnesses = those_now.as_ref().unwrap_or(&self.witnesses);
         let seen = async {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use client::{Client, DeleteOptions, Depth, Error, ListOptions, Patch};
-use futures::StreamExt;
+use client::{Client, Creation, DeleteOptions, Depth, Error, ListOptions, Patch};
+use env::task::Fate;
+use futures::{Stream, StreamExt};
 use informer::Written;
-use kind::{GroupKind, Refusal, Resource, Stored, Verbs};
+use kind::{Refusal, Resource, Stored, Verbs};
 use object::{Meta, Value};
-use plan::{Action, Guard, Key, Plan, Propagation, Step, Target};
+use plan::{Action, Guard, Key, Object, Plan, Propagation, Step, Target};
 
 use crate::Recorder;
 
@@ -22,6 +23,9 @@ pub struct Executed {
     /// The first write that it refused, and what it said.
     pub refused: Option<(plan::Refusal, Error)>,
 }
+
+/// What a step wrote, or how it was refused.
+type Outcome = Result<Option<(Arc<Resource>, Written)>, (plan::Refusal, Error)>;
 
 /// Executes plans as one component.
 #[derive(Debug, Clone)]
@@ -46,8 +50,7 @@ impl Executor {
             if executed.refused.is_some() && !stage.always {
                 continue;
             }
-            let steps = futures::stream::iter(stage.steps.into_iter().map(|step| self.take(step)));
-            let mut outcomes = steps.buffer_unordered(STEPS_AT_ONCE_MAX);
+            let mut outcomes = std::pin::pin!(self.take_all(stage.steps));
             while let Some(outcome) = outcomes.next().await {
                 match outcome {
                     Ok(written) => executed.written.extend(written),
@@ -58,9 +61,28 @@ impl Executor {
         executed
     }
 
-    async fn take(&self, step: Step) -> Result<Option<(Arc<Resource>, Written)>, (plan::Refusal, Error)> {
+    /// Takes the steps of a stage. Each that is not alone is a task of its own: in one process a step is also the
+    /// server's work for it, and all processors should share that. One that has begun is finished, whoever waits for it.
+    fn take_all(&self, steps: Vec<Step>) -> impl Stream<Item = Outcome> {
+        let is_alone = steps.len() == 1;
+        let mut drafts = Drafts::default();
+        let take = move |step: Step| {
+            let (executor, draft) = (self.clone(), drafts.of(&step.action));
+            async move {
+                if is_alone {
+                    return executor.take(step, draft).await;
+                }
+                let work = async move { executor.take(step, draft).await };
+                let task = env::task::spawn(Fate::Local, "step of a plan", work);
+                task.await.expect("a step that panics ends its key's turn, and the key is tried again")
+            }
+        };
+        futures::stream::iter(steps).map(take).buffer_unordered(STEPS_AT_ONCE_MAX)
+    }
+
+    async fn take(&self, step: Step, draft: Option<Draft>) -> Outcome {
         let outcome = match self.check(&step.guards).await {
-            Ok(()) => self.act(&step.action).await,
+            Ok(()) => self.act(&step.action, draft).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -113,12 +135,11 @@ impl Executor {
         Ok(())
     }
 
-    async fn act(&self, action: &Action) -> Result<Option<(Arc<Resource>, Written)>, Error> {
+    async fn act(&self, action: &Action, draft: Option<Draft>) -> Result<Option<(Arc<Resource>, Written)>, Error> {
         match action {
             Action::Create(object) => {
-                let row = row(&object.resource());
-                let namespace = plan::meta::namespace(object.meta());
-                let tree = self.client.create_tree(&row, namespace, &object.to_tree()).await?;
+                let Draft { row, creation } = draft.unwrap_or_else(|| Draft::of(object));
+                let tree = self.client.create_prepared(&creation).await?;
                 Ok(Some((row, Written::object(&tree))))
             }
             Action::Update { object, part } => {
@@ -150,6 +171,38 @@ impl Executor {
                 self.client.delete_collection(&row(resource), &which, &options).await.map(|()| None)
             }
         }
+    }
+}
+
+/// An object that is encoded to be created.
+#[derive(Debug, Clone)]
+struct Draft {
+    row: Arc<Resource>,
+    creation: Creation,
+}
+
+impl Draft {
+    fn of(object: &Object) -> Self {
+        let row = row(&object.resource());
+        let creation = Creation::of(&row, plan::meta::namespace(object.meta()), &object.to_tree());
+        Draft { row, creation }
+    }
+}
+
+/// Encodes one object once, in however many successive steps it is to be created: a thousand pods of one template.
+#[derive(Debug, Default)]
+struct Drafts(Option<(Object, Draft)>);
+
+impl Drafts {
+    fn of(&mut self, action: &Action) -> Option<Draft> {
+        let Action::Create(object) = action else { return None };
+        let is_it = |known: &&mut (Object, Draft)| std::ptr::eq(known.0.meta(), object.meta());
+        if let Some((_, draft)) = self.0.as_mut().filter(is_it) {
+            return Some(draft.clone());
+        }
+        let draft = Draft::of(object);
+        self.0 = Some((object.clone(), draft.clone()));
+        Some(draft)
     }
 }
 
@@ -216,6 +269,5 @@ fn row(resource: &plan::Resource) -> Arc<Resource> {
 
 /// Whether a row is the one that a plan or an informer means.
 pub(crate) fn same_resource(left: &Resource, right: &Resource) -> bool {
-    let group = |row: &Resource| GroupKind { group: row.group.clone(), name: row.plural.clone() };
-    group(left) == group(right)
+    left.plural == right.plural && left.group == right.group
 }

@@ -95,14 +95,23 @@ impl Queue {
     /// Wants a key to be handed out, if it is not wanted already.
     pub fn add(&self, key: Key) {
         let added = self.0.state.lock().add(key, Instant::now());
-        self.tell(added);
+        self.tell(usize::from(added == Added::Ready), usize::from(added == Added::InHand));
     }
 
     /// Wants keys to be handed out.
     pub fn add_all(&self, keys: impl IntoIterator<Item = Key>) {
-        for key in keys {
-            self.add(key);
+        // Keys may be slow to find; nobody waits for the lock meanwhile.
+        let keys: Vec<Key> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return;
         }
+        let now = Instant::now();
+        let added: Vec<Added> = {
+            let mut state = self.0.state.lock();
+            keys.into_iter().map(|key| state.add(key, now)).collect()
+        };
+        let count = |wanted: Added| added.iter().filter(|added| **added == wanted).count();
+        self.tell(count(Added::Ready), count(Added::InHand));
     }
 
     /// Wants a key to be handed out after a while; of several wishes the earliest counts.
@@ -211,15 +220,18 @@ impl Queue {
         self.0.news.notify_one();
     }
 
-    fn tell(&self, added: Added) {
-        if added == Added::Nothing {
+    /// Tells of keys that became ready, and of others that will be when they are no longer in hand.
+    fn tell(&self, ready: usize, in_hand: usize) {
+        if ready + in_hand == 0 {
             return;
         }
         if let Some(measured) = &self.0.measured {
-            measured.adds.add(1);
-            measured.depth.add(if added == Added::Ready { 1.0 } else { 0.0 });
+            measured.adds.add((ready + in_hand) as u64);
+            measured.depth.add(ready as f64);
         }
-        self.0.news.notify_one();
+        if ready > 0 {
+            self.0.news.notify_one();
+        }
     }
 }
 

@@ -2,23 +2,31 @@
 //!
 //! As upstream's `tools/record`: the same words again raise a count; many similar words become one event that says so;
 //! whoever talks too much about one object is not heard. Speaking never waits: a queue takes the words, and one task
-//! sends them.
+//! sends them, several at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use client::{Client, Error, Patch};
 use env::task::Fate;
 use env::time::Instant;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use object::Value;
 use tokio::sync::mpsc;
 use typed::api::core::v1::{Event, EventSource, ObjectReference};
 use typed::meta::{ObjectMeta, Time};
 
-/// Words that wait to be sent; more are dropped (upstream: 1000).
-const WAITING_MAX: usize = 1000;
+/// Words that wait to be sent; more are dropped (upstream: 1000, and in the scheduler as many more as are being sent).
+const WAITING_MAX: usize = 10_000;
+/// Events that are being sent at the same time, all by one task: whoever is spoken of does not wait for it.
+const SENDS_AT_ONCE_MAX: usize = 8;
+/// How often it is told that events were dropped.
+const TELL_DROPPED_EVERY: Duration = Duration::from_secs(10);
 /// Things that are remembered for merging and limiting (upstream: 4096).
 const REMEMBERED_MAX: usize = 4096;
 /// So many similar events within [`SIMILAR_WINDOW`] become one.
@@ -33,7 +41,10 @@ const SEND_RETRY: Duration = Duration::from_secs(10);
 
 /// Says events. Cheap to clone; the task behind it ends with the last clone, after the last words.
 #[derive(Debug, Clone)]
-pub struct Recorder(mpsc::Sender<Spoken>);
+pub struct Recorder {
+    sender: mpsc::Sender<Spoken>,
+    dropped: Arc<AtomicU64>,
+}
 
 /// An event with all its words.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,10 +64,18 @@ impl Recorder {
     /// within the runtime.
     pub fn start(client: Client, component: &str, host: &str) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let dropped = Arc::<AtomicU64>::default();
         let source = Source { component: component.to_owned(), host: host.to_owned() };
-        let correlator = Correlator::default();
-        env::task::spawn(Fate::Vital, "event recorder", Speaker { client, source, correlator }.run(receiver));
-        Recorder(sender)
+        let speaker = Speaker {
+            correlator: Correlator::default(),
+            on_their_way: HashSet::new(),
+            held: None,
+            dropped: Arc::clone(&dropped),
+            told: None,
+        };
+        let work = async move { speaker.run(Mouth { client, source }, receiver).await };
+        env::task::spawn(Fate::Vital, "event recorder", work);
+        Recorder { sender, dropped }
     }
 
     /// Says a planned event. `name` is the name of the object that was written, `refusal` what the server said.
@@ -69,10 +88,10 @@ impl Recorder {
         });
     }
 
-    /// Says anything.
+    /// Says anything. What there is no room for is dropped, and counted.
     pub fn speak(&self, spoken: Spoken) {
-        if let Err(error) = self.0.try_send(spoken) {
-            tracing::warn!(%error, "an event is dropped");
+        if self.sender.try_send(spoken).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -84,30 +103,94 @@ struct Source {
 }
 
 struct Speaker {
-    client: Client,
-    source: Source,
     correlator: Correlator,
+    /// What is being sent. Never two that would be merged: the second is to raise the count of the first.
+    on_their_way: HashSet<Same>,
+    /// Waits for the end of one of those.
+    held: Option<Heard>,
+    dropped: Arc<AtomicU64>,
+    told: Option<Instant>,
 }
 
 impl Speaker {
-    async fn run(mut self, mut receiver: mpsc::Receiver<Spoken>) {
-        while let Some(spoken) = receiver.recv().await {
-            let Some(heard) = self.correlator.hear(spoken, Instant::now()) else { continue };
-            for attempt in 1..=SEND_RETRIES_MAX {
-                match self.send(&heard).await {
-                    Ok(event) => {
-                        self.correlator.sent(&heard, event);
-                        break;
-                    }
-                    Err(error @ Error::Transport(_)) if attempt < SEND_RETRIES_MAX => {
-                        tracing::debug!(%error, attempt, "an event is sent again");
-                        env::time::sleep(SEND_RETRY).await;
-                    }
-                    Err(error) => {
-                        let (object, reason) = (heard.spoken.regarding.name.as_deref(), &heard.spoken.reason);
-                        tracing::warn!(%error, object, reason, "the server does not take an event");
-                        break;
-                    }
+    async fn run(mut self, mouth: Mouth, mut receiver: mpsc::Receiver<Spoken>) {
+        let mut sending = FuturesUnordered::new();
+        let mut is_open = true;
+        while is_open || self.held.is_some() || !sending.is_empty() {
+            let has_room = self.held.is_none() && sending.len() < SENDS_AT_ONCE_MAX;
+            let next = tokio::select! {
+                Some((heard, event)) = sending.next() => self.is_sent(&heard, event),
+                spoken = receiver.recv(), if is_open && has_room => {
+                    is_open = spoken.is_some();
+                    spoken.and_then(|spoken| self.hear(spoken, Instant::now()))
+                }
+            };
+            sending.extend(next.map(|heard| mouth.deliver(heard)));
+        }
+    }
+
+    /// What is to be sent now because of `spoken`.
+    fn hear(&mut self, spoken: Spoken, now: Instant) -> Option<Heard> {
+        self.tell_dropped(now);
+        let heard = self.correlator.hear(spoken, now)?;
+        self.begin(heard)
+    }
+
+    fn begin(&mut self, mut heard: Heard) -> Option<Heard> {
+        if self.on_their_way.contains(&heard.same) {
+            self.held = Some(heard);
+            return None;
+        }
+        heard.known = self.correlator.sent.get(&heard.same).cloned();
+        self.on_their_way.insert(heard.same.clone());
+        Some(heard)
+    }
+
+    /// Remembers the outcome; what is to be sent after it.
+    fn is_sent(&mut self, heard: &Heard, event: Option<Named>) -> Option<Heard> {
+        self.on_their_way.remove(&heard.same);
+        if let Some(event) = event {
+            self.correlator.sent(heard, event);
+        }
+        let held = self.held.take()?;
+        self.begin(held)
+    }
+
+    /// One line for many: whoever speaks too fast to be heard is not to fill the log.
+    fn tell_dropped(&mut self, now: Instant) {
+        if self.told.is_some_and(|told| now.duration_since(told) < TELL_DROPPED_EVERY) {
+            return;
+        }
+        let events = self.dropped.swap(0, Ordering::Relaxed);
+        if events > 0 {
+            self.told = Some(now);
+            tracing::warn!(events, "events are dropped: too many were said at once");
+        }
+    }
+}
+
+/// Speaks to the server.
+struct Mouth {
+    client: Client,
+    source: Source,
+}
+
+impl Mouth {
+    /// Sends an event; the event that is at the server now, if it took it.
+    async fn deliver(&self, heard: Heard) -> (Heard, Option<Named>) {
+        let mut attempt = 1;
+        loop {
+            match self.send(&heard).await {
+                Ok(event) => return (heard, Some(event)),
+                Err(error @ Error::Transport(_)) if attempt < SEND_RETRIES_MAX => {
+                    tracing::debug!(%error, attempt, "an event is sent again");
+                    env::time::sleep(SEND_RETRY).await;
+                    attempt += 1;
+                }
+                Err(error) => {
+                    let (object, reason) = (heard.spoken.regarding.name.as_deref(), &heard.spoken.reason);
+                    tracing::warn!(%error, object, reason, "the server does not take an event");
+                    return (heard, None);
                 }
             }
         }

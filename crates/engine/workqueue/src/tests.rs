@@ -19,9 +19,9 @@ use plan::{Action, Guard, Key, MetaPatch, Plan, Say, Step, Target};
 use tokio::sync::{Notify, mpsc};
 use typed::Kind;
 use typed::api::coordination::v1::Lease;
-use typed::api::core::v1::{ConfigMap, Event, Namespace, Secret};
+use typed::api::core::v1::{ConfigMap, Event, Namespace, ObjectReference, Secret};
 
-use crate::{Controller, Election, Ended, Limits, Metrics, Queue, Recorder, Timing};
+use crate::{Controller, Election, Ended, Limits, Metrics, Queue, Recorder, Spoken, Timing};
 use fake::{Fake, PATIENCE};
 
 async fn soon<F: Future>(what: &str, future: F) -> F::Output {
@@ -311,6 +311,49 @@ async fn cluster_scoped_objects_are_found_too() {
     plan.then_do(Action::create(namespace));
     let executed = executor.execute(plan).await;
     assert_eq!(executed.written[0].1.key, Key::cluster("made"));
+}
+
+#[tokio::test]
+async fn a_stage_writes_at_once_and_the_next_waits_for_all_of_it() {
+    let fake = Fake::new();
+    let executor = crate::Executor::new(fake.client(), Recorder::start(fake.client(), "tester", ""));
+    let step = |prefix: &str| Step::of(Action::create(secret("default", prefix)));
+    let mut plan = Plan::nothing();
+    plan.then((0..100).map(|_| step("first-")).collect());
+    plan.then((0..2).map(|_| step("second-")).collect());
+    let executed = soon("the plan's end", executor.execute(plan)).await;
+    assert!(executed.refused.is_none(), "{:?}", executed.refused);
+    let is_second = |name: &str| usize::from(name.starts_with("second-"));
+    let names: Vec<&str> = executed.written.iter().map(|(_, written)| &*written.key.name).collect();
+    assert!(names.is_sorted_by_key(|name| is_second(name)), "{names:?}");
+    assert_eq!((names.len(), fake.below(SECRETS).len()), (102, 102));
+}
+
+#[tokio::test]
+async fn words_that_are_said_while_they_are_being_sent_raise_one_count() {
+    let fake = Fake::new();
+    let recorder = Recorder::start(fake.client(), "tester", "");
+    let say = |object: u32| {
+        let (namespace, name) = (Some("default".to_owned()), Some(format!("pod-{object}")));
+        let regarding = ObjectReference { namespace, name, ..ObjectReference::default() };
+        let (reason, message) = ("Pulled".to_owned(), "x".to_owned());
+        recorder.speak(Spoken { regarding, event_type: "Normal", reason, message });
+    };
+    for object in (0..30).flat_map(|object| [object, object, 0]) {
+        say(object);
+    }
+    let counts = |fake: &Fake| -> BTreeMap<String, i64> {
+        let events = fake.below("/api/v1/namespaces/default/events/");
+        let pair = |event: &Value| {
+            let about = event.str_at(&["involvedObject", "name"]).unwrap_or_default().to_owned();
+            (about, event.at(&["count"]).and_then(Value::as_int).unwrap_or_default())
+        };
+        events.iter().map(pair).collect()
+    };
+    // Of the first object 32 are said, which is more than the 25 that are heard at once.
+    until(&fake, "all events", |fake| counts(fake).values().sum::<i64>() == 25 + 29 * 2).await;
+    assert_eq!(fake.below("/api/v1/namespaces/default/events/").len(), 30, "one event for each object");
+    assert_eq!(counts(&fake)["pod-0"], 25);
 }
 
 fn candidate(fake: &Fake, identity: &str) -> Election {

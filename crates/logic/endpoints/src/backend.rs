@@ -1,9 +1,9 @@
 //! What a pod is to a Service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use plan::{Key, Selector, View, meta, reference};
+use plan::{Key, View, meta, reference};
 use typed::api::core::v1::{Container, ObjectReference, Pod, Service, ServicePort};
 use typed::intstr::IntOrString;
 
@@ -101,26 +101,28 @@ pub(crate) fn target_ref(pod: &Pod) -> ObjectReference {
 /// of pods are of that sort.
 #[must_use]
 pub fn services_to_wake(old: Option<&Pod>, new: Option<&Pod>, services: &dyn View<Service>) -> BTreeSet<Key> {
-    let shown = |pod: &Pod| {
-        let spec =
-            pod.spec.as_ref().map(|spec| (spec.hostname.clone(), spec.subdomain.clone(), spec.node_name.clone()));
-        let addresses: Vec<String> = addresses(pod).into_iter().map(str::to_owned).collect();
+    fn shown(pod: &Pod) -> impl PartialEq {
+        let spec = pod.spec.as_ref().map(|spec| (&spec.hostname, &spec.subdomain, &spec.node_name));
         let state = (is_ready(pod), is_candidate(pod), meta::is_deleting(&pod.metadata));
-        (pod.metadata.labels.clone(), pod.metadata.uid.clone(), spec, addresses, state)
-    };
+        (&pod.metadata.labels, &pod.metadata.uid, spec, addresses(pod), state)
+    }
     if old.map(shown) == new.map(shown) {
         return BTreeSet::new();
     }
-    let mut keys = BTreeSet::new();
-    for pod in [old, new].into_iter().flatten() {
-        let selects = |service: &Arc<Service>| {
-            let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-            selector.is_some_and(|labels| Selector::from_map(Some(labels)).matches(pod.metadata.labels.as_ref()))
-        };
-        let selecting = services.within(meta::namespace(&pod.metadata)).into_iter().filter(selects);
-        keys.extend(selecting.map(|service| Key::of(service.as_ref())));
-    }
-    keys
+    let pods: Vec<&Pod> = [old, new].into_iter().flatten().collect();
+    let Some(pod) = pods.last() else { return BTreeSet::new() };
+    // Every pod of a namespace meets every Service of it here, so nothing is made for a look.
+    let selects = |service: &Arc<Service>| {
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        selector.is_some_and(|wanted| pods.iter().any(|pod| has_labels(pod, wanted)))
+    };
+    let selecting = services.within(meta::namespace(&pod.metadata)).into_iter().filter(selects);
+    selecting.map(|service| Key::of(service.as_ref())).collect()
+}
+
+fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
+    let value = |name| pod.metadata.labels.as_ref().and_then(|labels| labels.get(name));
+    wanted.iter().all(|(name, wanted)| value(name) == Some(wanted))
 }
 
 /// A port of a Service on one pod.

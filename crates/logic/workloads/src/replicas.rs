@@ -114,12 +114,11 @@ fn plan<T: Replicator>(
 
 fn grow<T: Replicator>(set: &T, missing: usize) -> Vec<Stage> {
     let Some(template) = set.template() else { return Vec::new() };
-    let step = || {
-        Step::of(Action::create(pods::from_template(template, set)))
-            .done(set, Say::named("SuccessfulCreate", "Created pod: "))
-            .refused(set, Say::refused("FailedCreate", "Error creating: "))
-    };
-    slow_start((0..missing.min(PODS_PER_PLAN_MAX)).map(|_| step()).collect())
+    // Until the server names them they are all the same, so there is one of them in memory.
+    let step = Step::of(Action::create(pods::from_template(template, set)))
+        .done(set, Say::named("SuccessfulCreate", "Created pod: "))
+        .refused(set, Say::refused("FailedCreate", "Error creating: "));
+    slow_start(vec![step; missing.min(PODS_PER_PLAN_MAX)])
 }
 
 fn shrink<T: Replicator>(

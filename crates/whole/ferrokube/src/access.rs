@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use client::Client;
+use client::{Client, Known};
 use http::{Request, StatusCode};
 use pki::kubeconfig::Kubeconfig;
 use pki::layout::LEAF_VALIDITY;
@@ -83,6 +83,8 @@ fn chain(authority: &Authority, subject: Subject) -> anyhow::Result<Option<PeerC
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     doors: OnceLock<BTreeMap<String, Door>>,
+    /// What components of this process have read of its server's objects, and still hold.
+    known: Known,
 }
 
 impl Access {
@@ -94,7 +96,7 @@ impl Access {
     /// The client of a controller that writes as a service account; `None` where the server is elsewhere.
     pub(crate) fn account(&self, name: &str) -> Option<Client> {
         let door = self.doors.get()?.get(&account_door(name))?;
-        Some(Client::through(door.clone(), name))
+        Some(Client::through(door.clone(), name).sharing(&self.known))
     }
 
     /// The client of the component called `name`.
@@ -103,7 +105,7 @@ impl Access {
             bail!("{name} does not speak to the API");
         };
         match self.doors.get().and_then(|doors| doors.get(name)) {
-            Some(door) => Ok(Client::through(door.clone(), name)),
+            Some(door) => Ok(Client::through(door.clone(), name).sharing(&self.known)),
             None => {
                 let path = place.kubernetes_dir.join(speaker.kubeconfig);
                 let file = Kubeconfig::load(&path).with_context(|| format!("cannot read {}", path.display()))?;
