@@ -10,6 +10,7 @@ use podplan::fields::Facts;
 use crate::api::Api;
 use crate::config::Config;
 use crate::events::Recorder;
+use crate::garbage::Garbage;
 use crate::images::Images;
 use crate::statuses::Statuses;
 use crate::volumes::Volumes;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) api: Arc<dyn Api>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) images: Images,
+    pub(crate) garbage: Garbage,
     pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,

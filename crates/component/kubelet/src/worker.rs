@@ -459,7 +459,8 @@ impl Worker {
         self.places = None;
         self.shared.volumes.release(uid).await?;
         let (cgroups, path) = (self.shared.cgroups.clone(), self.shared.config.pod_cgroup(pod));
-        env::task::blocking(move || cgroups.remove(&path)).await
+        // What the runtime lost sight of, such as a sandbox that it was killed in the midst of making, ends here.
+        env::task::blocking(move || cgroups.end(&path).and_then(|()| cgroups.remove(&path))).await
     }
 
     /// Removes containers, sandboxes and logs.

@@ -66,6 +66,7 @@ pub(super) fn kubelet(context: Arc<Context>) -> BoxFuture<'static, anyhow::Resul
             config.pod_logs = place.data_dir.join("log/pods");
             config.container_logs = place.data_dir.join("log/containers");
         }
+        config.images_kept = crate::images::IMAGES.map(|image| image.name.to_owned()).to_vec();
         config.cgroup_root = vec![place.cgroup_root()];
         let servers = vec![podnet::config::nth(context.service_range, DNS_INDEX).to_string()];
         config.cluster_dns = ClusterDns { servers, domain: DNS_DOMAIN.to_owned() };
