@@ -99,10 +99,27 @@ pub(super) fn dns(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<St
     Box::pin(async move {
         let address = podnet::config::nth(context.service_range, DNS_INDEX).to_string();
         let administrator = crate::access::administrator(&context.place.kubeconfig)?;
+        ensure_corefile(&administrator).await?;
         let text = crate::manifests::DNS.replace("${DNS_ADDRESS}", &address);
         crate::manifests::apply(&administrator, &text).await?;
         Ok(Started { task: None, detail: format!("Deployment coredns, at {address}") })
     })
+}
+
+/// Makes the ConfigMap with the usual Corefile where there is none: it is the users' to edit.
+async fn ensure_corefile(administrator: &client::Client) -> anyhow::Result<()> {
+    let metadata = typed::meta::ObjectMeta {
+        name: Some("coredns".to_owned()),
+        namespace: Some("kube-system".to_owned()),
+        ..Default::default()
+    };
+    let data = [("Corefile".to_owned(), ::dns::corefile::USUAL.replace("cluster.local", DNS_DOMAIN))];
+    let map = typed::api::core::v1::ConfigMap { metadata, data: Some(data.into()), ..Default::default() };
+    match administrator.create(&map).await {
+        Ok(_made) => Ok(()),
+        Err(error) if error.is_already_exists() => Ok(()),
+        Err(error) => Err(anyhow::Error::from(error).context("cannot make the ConfigMap coredns")),
+    }
 }
 
 /// The certificate of the kubelet's server, made or renewed.
