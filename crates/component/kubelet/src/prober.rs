@@ -7,7 +7,7 @@ use podplan::probe::{Findings, KINDS, Kind, Machine, Settings};
 use tokio::sync::watch;
 use typed::api::core::v1::{Pod, Probe};
 
-use crate::checks::{self, Subject};
+use crate::checks::{self, Health, Subject};
 use crate::events::{Notice, Recorder};
 
 /// Running probes; they end when this is dropped.
@@ -61,7 +61,7 @@ async fn run(subject: Subject, context: Context, probe: Probe, mut machine: Mach
         let limit = Duration::try_from(machine.settings().timeout).unwrap_or(Duration::from_secs(1));
         let outcome = checks::probe(&subject, &probe, limit).await;
         tell(&subject, &context, machine.kind(), &outcome);
-        if let Some(verdict) = machine.step(at, outcome.ok().map(|(well, _)| well)) {
+        if let Some(verdict) = machine.step(at, outcome.ok().map(|(health, _)| health != Health::Unwell)) {
             context.findings.send_modify(|findings| findings.set(&subject.id, machine.kind(), verdict));
         }
     }
@@ -69,8 +69,13 @@ async fn run(subject: Subject, context: Context, probe: Probe, mut machine: Mach
 
 fn tell(subject: &Subject, context: &Context, kind: Kind, outcome: &checks::Outcome) {
     let message = match outcome {
-        Ok((true, _)) => return,
-        Ok((false, message)) => format!("{} probe failed: {message}", kind.text()),
+        Ok((Health::Well, _)) => return,
+        Ok((Health::Warning, message)) => {
+            let message = format!("{} probe warning: {message}", kind.text());
+            let notice = Notice::warning("ProbeWarning", &message);
+            return context.recorder.tell(&context.pod, Some(&subject.container.name), notice);
+        }
+        Ok((Health::Unwell, message)) => format!("{} probe failed: {message}", kind.text()),
         Err(problem) => format!("{} probe errored and resulted in unknown state: {problem}", kind.text()),
     };
     context.recorder.tell(&context.pod, Some(&subject.container.name), Notice::warning("Unhealthy", &message));
