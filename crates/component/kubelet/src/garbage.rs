@@ -159,6 +159,7 @@ async fn remove_images(
         match shared.runtime.image_remove(spec).await {
             Ok(()) => {
                 freed = freed.saturating_add(image.bytes);
+                shared.metrics.image_collected(reason);
                 ledger.forget(&image.id);
             }
             Err(failure) => problems.push(failure.to_string()),

@@ -29,6 +29,7 @@ mod heartbeat;
 mod images;
 mod logs;
 mod manifests;
+mod metrics;
 mod node;
 mod observe;
 mod pressure;

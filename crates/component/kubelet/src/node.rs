@@ -29,6 +29,7 @@ use crate::garbage::{self, Garbage};
 use crate::heartbeat;
 use crate::images::Images;
 use crate::manifests;
+use crate::metrics::Metrics;
 use crate::pressure;
 use crate::shared::Shared;
 use crate::statuses::Statuses;
@@ -111,6 +112,21 @@ impl View {
         &self.shared.config
     }
 
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// What all pods share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The machine.
+    pub(crate) fn machine(&self) -> &mounts::machine::Machine {
+        &self.shared.machine
+    }
+
     /// The cgroups.
     pub(crate) fn cgroups(&self) -> &Cgroups {
         &self.shared.cgroups
@@ -133,6 +149,7 @@ impl Kubelet {
             images: Images::new(runtime.clone(), api.clone(), recorder.clone(), config.clone()),
             volumes: Volumes { config: config.clone(), api: api.clone() },
             garbage: Garbage::default(),
+            metrics: Metrics::default(),
             cgroups: Cgroups::at(&config.cgroup_mount, config.cgroup_driver),
             machine: mounts::machine::machine()?,
             statuses: Statuses::start(api.clone()),
@@ -212,7 +229,7 @@ impl Kubelet {
                     self.grant_resizes();
                     relist = next(relist_interval);
                 }
-                Some((uid, verdict)) = judged.recv() => self.put_out(&uid, verdict),
+                Some((uid, limit, verdict)) = judged.recv() => self.put_out(&uid, limit, verdict),
                 () = self.relief.reclaimed() => self.evict().await,
                 () = env::time::sleep_until(upkeep) => {
                     upkeep::run(&self.shared).await;
@@ -431,6 +448,7 @@ impl Kubelet {
 
     /// Looks at the whole node: wakes the workers of pods that changed, and ends what belongs to nobody.
     async fn relist(&mut self, may_end: bool) {
+        let began = env::time::Instant::now();
         let (sandboxes, containers) = match futures::try_join!(
             self.shared.runtime.sandbox_list(PodSandboxFilter::default()),
             self.shared.runtime.container_list(ContainerFilter::default())
@@ -467,6 +485,7 @@ impl Kubelet {
             self.set_to_work(uid, worker);
         }
         self.listed = seen;
+        self.shared.metrics.relisted(began.elapsed());
         garbage::collect_containers(&self.shared, &containers, &sandboxes, &self.owners(), false).await;
         if may_end {
             let known: BTreeSet<String> = self.workers.keys().cloned().collect();

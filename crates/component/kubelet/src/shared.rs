@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::events::Recorder;
 use crate::garbage::Garbage;
 use crate::images::Images;
+use crate::metrics::Metrics;
 use crate::statuses::Statuses;
 use crate::volumes::Volumes;
 
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) images: Images,
     pub(crate) garbage: Garbage,
+    pub(crate) metrics: Metrics,
     pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,

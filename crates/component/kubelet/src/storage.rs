@@ -26,8 +26,8 @@ const INODES_MAX: u64 = 1_000_000;
 /// How many times longer than it measured it rests.
 const REST_TIMES: u32 = 20;
 
-/// A pod that uses more than it may: its uid, and what its status will say.
-pub(crate) type Verdict = (String, EndingVerdict);
+/// A pod that uses more than it may: its uid, the limit, and what its status will say.
+pub(crate) type Verdict = (String, &'static str, EndingVerdict);
 
 /// Bytes of containers' writable layers, by container's id.
 pub(crate) type Layers = BTreeMap<String, u64>;
@@ -57,8 +57,8 @@ async fn judge(shared: &Arc<Shared>, pods: Vec<Pod>) -> Vec<Verdict> {
     env::task::blocking(move || {
         let apart = pressure::are_images_apart(&shared);
         let verdict = |pod: Pod| {
-            let verdict = storage::exceeds(&pod, &measure(&shared, &pod, &layers), apart)?;
-            Some((pod.metadata.uid?, verdict))
+            let (limit, verdict) = storage::exceeds(&pod, &measure(&shared, &pod, &layers), apart)?;
+            Some((pod.metadata.uid?, limit, verdict))
         };
         pods.into_iter().filter_map(verdict).collect()
     })

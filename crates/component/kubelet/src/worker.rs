@@ -285,7 +285,7 @@ impl Worker {
             let context = prober::Context {
                 pod: pod.clone(),
                 findings: self.findings.clone(),
-                recorder: self.shared.recorder.clone(),
+                shared: self.shared.clone(),
                 started_at: seen.started_at.unwrap_or(seen.created_at),
             };
             self.probes.insert(seen.id.clone(), prober::start(&subject, &context));

@@ -60,6 +60,18 @@ impl Signal {
         }
     }
 
+    /// Its name, as settings and metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Memory => "memory.available",
+            Signal::NodeBytes => "nodefs.available",
+            Signal::NodeInodes => "nodefs.inodesFree",
+            Signal::ImageBytes => "imagefs.available",
+            Signal::ImageInodes => "imagefs.inodesFree",
+            Signal::Pids => "pid.available",
+        }
+    }
+
     /// By name: `memory.available`.
     pub fn parse(name: &str) -> Option<Signal> {
         Some(match name {

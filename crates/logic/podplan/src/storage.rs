@@ -69,8 +69,9 @@ pub fn is_limited(pod: &Pod) -> bool {
             || resources::limits(pod).contains_key(EPHEMERAL_STORAGE))
 }
 
-/// The verdict over a pod that uses more than it may: of a volume, in all, or by one container, in this order.
-pub fn exceeds(pod: &Pod, used: &Usage, apart: bool) -> Option<EndingVerdict> {
+/// The verdict over a pod that uses more than it may: of a volume, in all, or by one container, in this order; and the
+/// name of that limit, as metrics have it.
+pub fn exceeds(pod: &Pod, used: &Usage, apart: bool) -> Option<(&'static str, EndingVerdict)> {
     if is_critical(pod) {
         return None;
     }
@@ -81,8 +82,11 @@ pub fn exceeds(pod: &Pod, used: &Usage, apart: bool) -> Option<EndingVerdict> {
             || format!("Usage of EmptyDir volume \"{}\" exceeds the limit \"{}\". ", volume.name, text(limit));
         is_above(*used, limit).then(message)
     });
-    let message = volume.or_else(|| in_all(pod, used, apart)).or_else(|| by_container(pod, used, apart))?;
-    Some(EndingVerdict { reason: "Evicted".to_owned(), message })
+    let volume = volume.map(|message| ("emptydirfs.limit", message));
+    let in_all = || in_all(pod, used, apart).map(|message| ("ephemeralpodfs.limit", message));
+    let by_container = || by_container(pod, used, apart).map(|message| ("ephemeralcontainerfs.limit", message));
+    let (limit, message) = volume.or_else(in_all).or_else(by_container)?;
+    Some((limit, EndingVerdict { reason: "Evicted".to_owned(), message }))
 }
 
 fn in_all(pod: &Pod, used: &Usage, apart: bool) -> Option<String> {

@@ -78,16 +78,17 @@ impl Kubelet {
         let Some((pod, verdict)) = pressure::victim(&self.shared, threshold, reading, pods).await else {
             return tracing::warn!(signal = ?threshold.signal, "the node runs short and has no pod to evict");
         };
-        self.put_out(&uid(&pod), verdict);
+        self.put_out(&uid(&pod), threshold.signal.name(), verdict);
     }
 
-    /// Ends a pod that the node cannot keep, unless it is ending already.
-    pub(super) fn put_out(&self, uid: &str, verdict: EndingVerdict) {
+    /// Ends a pod that the node cannot keep because of `signal`, unless it is ending already.
+    pub(super) fn put_out(&self, uid: &str, signal: &str, verdict: EndingVerdict) {
         let Some(handle) = self.workers.get(uid) else { return };
         let Desired { pod, ending, gone, .. } = handle.desired.borrow().clone();
         if ending.is_some() || gone {
             return;
         }
+        self.shared.metrics.evicted(signal);
         self.shared.recorder.tell(&pod, None, Notice::warning("Evicted", &verdict.message));
         let ending = Ending { since: env::time::now(), grace_seconds: EVICTION_GRACE_SECONDS, verdict: Some(verdict) };
         handle.desired.send_modify(|desired| desired.ending = Some(ending));

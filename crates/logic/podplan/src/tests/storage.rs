@@ -86,7 +86,7 @@ fn whoever_uses_more_than_it_may_is_evicted() {
     for (size_limit, limits, used, apart, expected) in cases {
         let pod = limited(size_limit, limits);
         let verdict = storage::exceeds(&pod, &usage(used), apart);
-        let said = verdict.map(|verdict| (verdict.reason, verdict.message)).unwrap_or_default();
+        let said = verdict.map(|(_, verdict)| (verdict.reason, verdict.message)).unwrap_or_default();
         assert_eq!(said.1, expected, "{size_limit} {limits:?} {used} {apart}");
         assert_eq!(said.0 == "Evicted", !expected.is_empty());
     }
