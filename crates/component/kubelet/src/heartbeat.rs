@@ -14,6 +14,7 @@ use podplan::node::{self, Facts};
 use typed::api::core::v1::{ContainerImage, NodeStatus, NodeSystemInfo};
 
 use crate::api::ApiError;
+use crate::events::Notice;
 use crate::shared::Shared;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -26,6 +27,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut known: Option<(NodeStatus, env::time::Instant)> = None;
     let mut renewed: Option<env::time::Instant> = None;
     let mut interval = UNREADY_INTERVAL;
+    shared.recorder.tell_node(Notice::normal("Starting", "Starting kubelet."));
     loop {
         if renewed.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
             if let Err(ApiError::Standalone) = shared.api.lease(env::time::now()).await {
@@ -42,7 +44,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             known.as_ref().is_none_or(|(before, at)| at.elapsed() >= REPORT_INTERVAL || node::changed(before, &status));
         if due {
             match shared.api.node(node).await {
-                Ok(()) => known = Some((status, env::time::Instant::now())),
+                Ok(()) => {
+                    for reason in node::transitions(before, &status) {
+                        let message = format!("Node {} status is now: {reason}", shared.config.node_name);
+                        shared.recorder.tell_node(Notice::normal(reason, &message));
+                    }
+                    known = Some((status, env::time::Instant::now()));
+                }
                 Err(error) => tracing::warn!(%error, "the node's status was not written"),
             }
         }
