@@ -229,10 +229,11 @@ pub(crate) fn is_in(name: &[u8], zones: &[Zone]) -> bool {
     zones.iter().any(|zone| is_within(name, zone))
 }
 
-/// The resolvers that a `resolv.conf` names, without those in `own`: asking ourselves would go round for ever.
+/// The resolvers that a `resolv.conf` names, without those in `own` and those on loopback, which in a pod are ourselves:
+/// asking ourselves would go round for ever.
 pub fn upstreams(resolv_conf: &str, own: &[IpAddr]) -> Vec<SocketAddr> {
     let lines = resolv_conf.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
     let addresses = lines.filter_map(|rest| rest.split_whitespace().next()?.parse::<IpAddr>().ok());
-    let others = addresses.filter(|address| !own.contains(address));
+    let others = addresses.filter(|address| !own.contains(address) && !address.is_loopback());
     others.map(|address| SocketAddr::new(address, PORT)).take(UPSTREAMS_MAX).collect()
 }

@@ -211,9 +211,9 @@ impl NameService {
         let reload = self.settings.as_ref().and_then(|settings| settings.reload);
         async move {
             let Some(reload) = reload else { return std::future::pending().await };
-            let spread = u64::try_from(reload.jitter.as_millis()).unwrap_or_default() * 2;
+            let spread = u64::try_from(reload.jitter.as_millis()).unwrap_or_default().saturating_mul(2);
             let later = Duration::from_millis(env::rand::below(spread.max(1)));
-            env::time::sleep((reload.interval + later).saturating_sub(reload.jitter)).await;
+            env::time::sleep(reload.interval.saturating_add(later).saturating_sub(reload.jitter)).await;
         }
     }
 

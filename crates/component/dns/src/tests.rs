@@ -319,7 +319,7 @@ fn broken_questions() {
 
 #[test]
 fn resolvers_from_a_file() {
-    let text = "# made by hand\nsearch example.com\nnameserver 10.0.0.2\n nameserver fd00::2 \nnameserver 10.96.0.10\n";
+    let text = "# made by hand\nsearch example.com\nnameserver 10.0.0.2\n nameserver fd00::2 \nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.96.0.10\n";
     let found = config::upstreams(text, &["10.96.0.10".parse().unwrap()]);
     assert_eq!(found, ["10.0.0.2:53".parse().unwrap(), "[fd00::2]:53".parse().unwrap()]);
 }

@@ -157,3 +157,58 @@ fn braces_within_braces_have_a_bound() {
     let error = parse(&text).unwrap_err();
     assert_eq!(error, Error { line: 9, message: "more than 8 braces are open".to_owned() });
 }
+
+/// Repeatable chance.
+fn chance(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 33).unwrap() % below.max(1)
+}
+
+#[test]
+fn no_text_breaks_the_reader() {
+    const WORDS: [&str; 16] = [
+        "{",
+        "}",
+        "\"",
+        "#",
+        "forward . 1.1.1.1",
+        "cache 1 a",
+        "hosts",
+        "pods verified",
+        "ttl 99999999999",
+        "reload 4294967295h",
+        "log",
+        "\u{e9}",
+        ":",
+        ",",
+        "dns://",
+        "health :0",
+    ];
+    let mut state = 1;
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let mut lines: Vec<String> = USUAL.lines().map(str::to_owned).collect();
+        for _ in 0..=chance(&mut state, 3) {
+            let at = chance(&mut state, lines.len());
+            let word = WORDS[chance(&mut state, WORDS.len())];
+            match chance(&mut state, 4) {
+                0 => drop(lines.remove(at)),
+                1 => lines[at].push_str(word),
+                2 => lines.insert(at, word.to_owned()),
+                _ => lines[at] = lines[at].chars().rev().collect(),
+            }
+        }
+        let text = lines.join("\n");
+        match parse(&text) {
+            Ok(settings) => {
+                assert_eq!(parse(&text), Ok(settings), "{text}");
+                read += 1;
+            }
+            Err(error) => {
+                assert!((1..=lines.len()).contains(&error.line), "{error} in {text}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} are read, {refused} refused");
+}

@@ -26,7 +26,7 @@ async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds().await {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
-        env::time::sleep(LOOK_INTERVAL).await;
+        env::time::sleep_until((Instant::now() + LOOK_INTERVAL).min(deadline)).await;
     }
 }
 

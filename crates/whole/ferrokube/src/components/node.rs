@@ -70,7 +70,7 @@ pub(super) fn kubelet(context: Arc<Context>) -> BoxFuture<'static, anyhow::Resul
         config.cgroup_root = vec![place.cgroup_root()];
         let servers = vec![podnet::config::nth(context.service_range, DNS_INDEX).to_string()];
         config.cluster_dns = ClusterDns { servers, domain: DNS_DOMAIN.to_owned() };
-        config.host_dns = resolver(&env::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+        config.host_dns = resolver(&resolver_text());
         let address = if wanted.advertise.is_ipv6() {
             IpAddr::V6(Ipv6Addr::UNSPECIFIED)
         } else {
@@ -134,6 +134,19 @@ fn serving_pair(context: &Context) -> anyhow::Result<pki::files::Pair> {
     env::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     layout::ensure_issued(&folder, "kubelet", &authority, &leaf, pki::Algorithm::default())?;
     pki::files::load_pair(Path::new(&folder), "kubelet")?.context("the kubelet's certificate is gone")
+}
+
+/// The node's `resolv.conf`. Where systemd-resolved runs, that names nobody but it, on a loopback that pods do not have:
+/// then it is the file that names those whom it asks.
+fn resolver_text() -> String {
+    const OF_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+    let text = env::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let is_loopback = |server: &String| server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let servers = resolver(&text).servers;
+    if servers.is_empty() || !servers.iter().all(is_loopback) {
+        return text;
+    }
+    env::fs::read_to_string(OF_RESOLVED).unwrap_or(text)
 }
 
 /// Reads a `resolv.conf` (resolv.conf(5)): the last `search` and `options` win.

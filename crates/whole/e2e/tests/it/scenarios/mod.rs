@@ -5,6 +5,7 @@
 
 mod access;
 mod first_pod;
+mod names;
 mod node_port;
 mod rolling_update;
 mod self_healing;
