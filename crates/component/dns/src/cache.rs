@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use env::time::Instant;
 
+use crate::config::{CacheRules, is_in};
 use crate::wire::{HEADER, Query, Record, SOA, skip_name};
 
 /// What a question is about, as far as answers differ.
@@ -18,6 +19,7 @@ struct Remembered {
     message: Vec<u8>,
     /// Where TTLs stand in the message.
     ttls_at: Vec<usize>,
+    kind: Kind,
     since: Instant,
     until: Instant,
 }
@@ -26,17 +28,27 @@ struct Remembered {
 pub(crate) struct Cache {
     younger: HashMap<Key, Remembered>,
     older: HashMap<Key, Remembered>,
-    entries_max: usize,
-    seconds_max: u32,
+    rules: CacheRules,
+}
+
+/// What kind of answer was remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Success,
+    Denial,
 }
 
 impl Cache {
-    pub(crate) fn new(entries_max: usize, seconds_max: u32) -> Self {
-        Self { younger: HashMap::new(), older: HashMap::new(), entries_max, seconds_max }
+    pub(crate) fn new(rules: CacheRules) -> Self {
+        Self { younger: HashMap::new(), older: HashMap::new(), rules }
+    }
+
+    fn entries_max(&self) -> usize {
+        self.rules.success.entries_max.saturating_add(self.rules.denial.entries_max)
     }
 
     /// The answer to `query`, with its identifier and the time that has passed taken into account.
-    pub(crate) fn get(&mut self, query: &Query<'_>, now: Instant) -> Option<Vec<u8>> {
+    pub(crate) fn get(&mut self, query: &Query<'_>, now: Instant) -> Option<(Vec<u8>, Kind)> {
         let key = key(query);
         if let Some(aged) = self.older.remove(&key) {
             self.insert(key.clone(), aged);
@@ -56,22 +68,29 @@ impl Cache {
             let left = u32::from_be_bytes(ttl).saturating_sub(passed);
             message[*at..*at + 4].copy_from_slice(&left.to_be_bytes());
         }
-        Some(message)
+        Some((message, remembered.kind))
     }
 
     /// Remembers `message`, if it may be.
     pub(crate) fn put(&mut self, query: &Query<'_>, message: &[u8], now: Instant) {
-        let Some((seconds, ttls_at)) = lifetime(message) else { return };
-        let seconds = seconds.min(self.seconds_max);
-        if seconds > 0 && self.entries_max > 1 {
+        let Some((seconds, ttls_at, kind)) = lifetime(message) else { return };
+        let (kept, off) = match kind {
+            Kind::Success => (self.rules.success, &self.rules.success_off),
+            Kind::Denial => (self.rules.denial, &self.rules.denial_off),
+        };
+        if !is_in(query.name(), &self.rules.zones) || is_in(query.name(), off) {
+            return;
+        }
+        let seconds = seconds.max(kept.seconds_min).min(kept.seconds_max);
+        if seconds > 0 && kept.entries_max > 0 {
             let until = now + Duration::from_secs(u64::from(seconds));
-            let remembered = Remembered { message: message.to_vec(), ttls_at, since: now, until };
+            let remembered = Remembered { message: message.to_vec(), ttls_at, kind, since: now, until };
             self.insert(key(query), remembered);
         }
     }
 
     fn insert(&mut self, key: Key, remembered: Remembered) {
-        if self.younger.len() >= self.entries_max / 2 {
+        if self.younger.len() >= (self.entries_max() / 2).max(1) {
             self.older = std::mem::take(&mut self.younger);
         }
         self.younger.insert(key, remembered);
@@ -83,7 +102,7 @@ fn key(query: &Query<'_>) -> Key {
 }
 
 /// How long a message may be remembered, and where its TTLs stand; `None` for errors and truncated messages.
-fn lifetime(message: &[u8]) -> Option<(u32, Vec<usize>)> {
+fn lifetime(message: &[u8]) -> Option<(u32, Vec<usize>, Kind)> {
     let (truncated, code) = (message.get(2)? & 0x02 != 0, message.get(3)? & 0x0f);
     let name_error = 3;
     if truncated || (code != 0 && code != name_error) {
@@ -108,5 +127,6 @@ fn lifetime(message: &[u8]) -> Option<(u32, Vec<usize>)> {
         }
         at = record.end;
     }
-    seconds.map(|seconds| (seconds, ttls_at))
+    let kind = if positive && code == 0 { Kind::Success } else { Kind::Denial };
+    seconds.map(|seconds| (seconds, ttls_at, kind))
 }

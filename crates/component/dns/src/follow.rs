@@ -1,47 +1,57 @@
-//! Keeps the index equal to the cluster, and serves it.
+//! Keeps the index equal to the cluster.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use env::task::{Fate, Shutdown};
+use env::task::Fate;
 use informer::{Changed, Informers, Subscription};
 use parking_lot::RwLock;
 use typed::Kind;
-use typed::api::core::v1::{Namespace, Service};
+use typed::api::core::v1::{Namespace, Pod, Service};
 use typed::api::discovery::v1::EndpointSlice;
 
-use crate::{Config, Index, Server, bind};
+use crate::Index;
 
-/// Serves names at `address` until shutdown. Nothing is answered before the cluster is known: a resolver that says
-/// "no such name" too early is believed for seconds.
-///
-/// # Errors
-/// When the sockets cannot be bound or fail.
-pub async fn run(
-    config: Config,
-    informers: &Informers,
-    address: SocketAddr,
-    shutdown: Shutdown,
-) -> std::io::Result<()> {
-    let serial = u32::try_from(env::time::now().as_second()).unwrap_or(u32::MAX);
-    let index = Arc::new(RwLock::new(Index::new(&config, serial)));
+/// Keeps `index` equal to the cluster from now on, with its pods where they are needed. When all is read, it is known.
+pub(crate) fn cluster(informers: &Informers, index: &Arc<RwLock<Index>>, needs_pods: bool) {
     let (namespaces, services, slices) =
         (informers.of::<Namespace>(), informers.of::<Service>(), informers.of::<EndpointSlice>());
     let mut namespace_news = namespaces.cache().subscribe();
     let mut service_news = services.cache().subscribe();
     let mut slice_news = slices.cache().subscribe();
-    tokio::select! {
-        () = async { namespaces.synced().await; services.synced().await; slices.synced().await; } => {}
-        () = shutdown.cancelled() => return Ok(()),
+    let pods = needs_pods.then(|| pods(informers, index));
+    let index = Arc::clone(index);
+    env::task::spawn(Fate::Vital, "cluster", async move {
+        namespaces.synced().await;
+        services.synced().await;
+        slices.synced().await;
+        if let Some(pods) = pods {
+            pods.await;
+        }
+        drain(&mut namespace_news, &index, hear_namespace);
+        drain(&mut service_news, &index, hear_service);
+        drain(&mut slice_news, &index, hear_slice);
+        index.write().is_known = true;
+        follow(namespace_news, &index, hear_namespace);
+        follow(service_news, &index, hear_service);
+        follow(slice_news, &index, hear_slice);
+    });
+}
+
+/// Keeps the pods of `index` equal to the cluster's; the answer comes when they are.
+pub(crate) fn pods(informers: &Informers, index: &Arc<RwLock<Index>>) -> impl Future<Output = ()> + Send + use<> {
+    let pods = informers.of::<Pod>();
+    let mut news = pods.cache().subscribe();
+    let index = Arc::clone(index);
+    let (known, heard) = tokio::sync::oneshot::channel();
+    env::task::spawn(Fate::Vital, "pods", async move {
+        pods.synced().await;
+        drain(&mut news, &index, hear_pod);
+        let _nobody_waits = known.send(());
+        follow(news, &index, hear_pod);
+    });
+    async move {
+        let _known = heard.await;
     }
-    drain(&mut namespace_news, &index, hear_namespace);
-    drain(&mut service_news, &index, hear_service);
-    drain(&mut slice_news, &index, hear_slice);
-    follow(namespace_news, &index, hear_namespace, &shutdown);
-    follow(service_news, &index, hear_service, &shutdown);
-    follow(slice_news, &index, hear_slice, &shutdown);
-    let sockets = bind(address).await?;
-    Server::new(&config, index).run(sockets, shutdown).await
 }
 
 fn drain<K: Kind>(news: &mut Subscription<K>, index: &RwLock<Index>, hear: fn(&mut Index, &Changed<K>)) {
@@ -50,19 +60,11 @@ fn drain<K: Kind>(news: &mut Subscription<K>, index: &RwLock<Index>, hear: fn(&m
     }
 }
 
-fn follow<K: Kind>(
-    mut news: Subscription<K>,
-    index: &Arc<RwLock<Index>>,
-    hear: fn(&mut Index, &Changed<K>),
-    shutdown: &Shutdown,
-) {
-    let (index, shutdown) = (Arc::clone(index), shutdown.clone());
+fn follow<K: Kind>(mut news: Subscription<K>, index: &Arc<RwLock<Index>>, hear: fn(&mut Index, &Changed<K>)) {
+    let index = Arc::clone(index);
     env::task::spawn(Fate::Vital, "names", async move {
         loop {
-            let changes = tokio::select! {
-                changes = news.batch() => changes,
-                () = shutdown.cancelled() => return,
-            };
+            let changes = news.batch().await;
             let mut index = index.write();
             changes.iter().for_each(|change| hear(&mut index, change));
         }
@@ -89,6 +91,14 @@ fn hear_slice(index: &mut Index, change: &Changed<EndpointSlice>) {
     match (&change.new, &change.old) {
         (Some(slice), _) => index.slice_set(slice),
         (None, Some(slice)) => index.slice_remove(slice.namespace(), slice.name()),
+        (None, None) => {}
+    }
+}
+
+fn hear_pod(index: &mut Index, change: &Changed<Pod>) {
+    match (&change.new, &change.old) {
+        (Some(pod), _) => index.pod_set(pod),
+        (None, Some(pod)) => index.pod_remove(pod.namespace(), pod.name()),
         (None, None) => {}
     }
 }

@@ -3,6 +3,7 @@
 use env::time::Instant;
 
 use crate::cache::Cache;
+use crate::config::CacheRules;
 use crate::forward::answers;
 use crate::wire::{HEADER, Query};
 
@@ -16,9 +17,9 @@ pub fn forwarded(question: &[u8], answer: &[u8]) {
     if !answers(answer, id, &query) {
         return;
     }
-    let (mut cache, now) = (Cache::new(4, 60), Instant::now());
+    let (mut cache, now) = (Cache::new(CacheRules::everything(4, 60)), Instant::now());
     cache.put(&query, answer, now);
-    if let Some(recalled) = cache.get(&query, now) {
+    if let Some((recalled, _)) = cache.get(&query, now) {
         assert_eq!(recalled.len(), answer.len(), "a message that is recalled is as long as it was");
     }
 }

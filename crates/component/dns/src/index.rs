@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use typed::api::core::v1::Service;
+use typed::api::core::v1::{Pod, Service};
 use typed::api::discovery::v1::EndpointSlice;
 
-use crate::Config;
 use crate::service::{self, Entry, Meaning, Slice};
-use crate::wire::encode_name;
 
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
@@ -25,11 +23,8 @@ pub(crate) struct Named {
 /// What names stand for.
 #[derive(Debug)]
 pub struct Index {
-    /// The zone as labels, in lower case.
-    pub(crate) zone: Vec<u8>,
-    pub(crate) ttl_s: u32,
-    pub(crate) pods: bool,
-    pub(crate) own_addresses: Vec<IpAddr>,
+    /// Whether the cluster has been read: before, nothing is known to be absent.
+    pub(crate) is_known: bool,
     /// Grows with each change.
     pub(crate) serial: u32,
     pub(crate) services: HashMap<Key, Named>,
@@ -37,6 +32,9 @@ pub struct Index {
     /// Addresses of Services, and of endpoints with hostnames, to what reverse lookups give.
     pub(crate) reverse: HashMap<IpAddr, Vec<Reverse>>,
     slice_owner: HashMap<(String, String), Key>,
+    /// Addresses of pods by namespace, each with how many pods have it.
+    pub(crate) pods: HashMap<Box<[u8]>, HashMap<IpAddr, usize>>,
+    pod_addresses: HashMap<(String, String), Vec<IpAddr>>,
 }
 
 /// A name that an address leads back to.
@@ -47,21 +45,58 @@ pub(crate) struct Reverse {
 }
 
 impl Index {
-    /// An empty index; `serial` begins its zone's serial number, usually the time.
-    ///
-    /// # Panics
-    /// When the configured zone is no domain name.
-    pub fn new(config: &Config, serial: u32) -> Self {
+    /// An index of an empty cluster; `serial` begins its zones' serial number, usually the time.
+    pub fn new(serial: u32) -> Self {
         Self {
-            zone: encode_name(&config.zone).expect("the zone was checked when the configuration was read"),
-            ttl_s: config.ttl_s,
-            pods: config.pods,
-            own_addresses: config.own_addresses.clone(),
+            is_known: true,
             serial,
             services: HashMap::new(),
             namespaces: HashMap::new(),
             reverse: HashMap::new(),
             slice_owner: HashMap::new(),
+            pods: HashMap::new(),
+            pod_addresses: HashMap::new(),
+        }
+    }
+
+    /// An index of a cluster that has not been read yet.
+    pub(crate) fn unread(serial: u32) -> Self {
+        Self { is_known: false, ..Self::new(serial) }
+    }
+
+    /// Learns of a new or changed pod.
+    pub fn pod_set(&mut self, pod: &Pod) {
+        let metadata = &pod.metadata;
+        let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else { return };
+        self.pod_remove(namespace, name);
+        let status = pod.status.as_ref();
+        let is_over = status.and_then(|it| it.phase.as_deref()).is_some_and(|it| matches!(it, "Succeeded" | "Failed"));
+        let host_network = pod.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or_default();
+        if is_over || host_network {
+            return;
+        }
+        let listed = status.and_then(|it| it.pod_ips.as_ref()).into_iter().flatten().map(|it| it.ip.as_str());
+        let addresses: Vec<IpAddr> = listed.filter_map(|ip| ip.parse().ok()).collect();
+        let known = self.pods.entry(namespace.to_ascii_lowercase().into_bytes().into()).or_default();
+        addresses.iter().for_each(|address| *known.entry(*address).or_default() += 1);
+        self.pod_addresses.insert((namespace.clone(), name.clone()), addresses);
+        self.serial = self.serial.wrapping_add(1);
+    }
+
+    /// Learns that a pod is gone.
+    pub fn pod_remove(&mut self, namespace: &str, name: &str) {
+        let Some(addresses) = self.pod_addresses.remove(&(namespace.to_owned(), name.to_owned())) else { return };
+        let namespace = namespace.to_ascii_lowercase();
+        let Some(known) = self.pods.get_mut(namespace.as_bytes()) else { return };
+        for address in addresses {
+            let count = known.entry(address).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                known.remove(&address);
+            }
+        }
+        if known.is_empty() {
+            self.pods.remove(namespace.as_bytes());
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use crate::config::{Kubernetes, Pods, Zone, is_in};
 use crate::index::{Index, Named, Reverse};
 use crate::service::{Endpoint, Meaning, Port};
 use crate::wire::{
-    A, AAAA, CNAME, Code, INTERNET, NS, Owner, PTR, Query, Reply, SOA, SRV, Section, TXT, before_zone, encode_name,
+    A, AAAA, CNAME, Code, INTERNET, NS, Owner, PTR, Query, Reply, SOA, SRV, Section, TXT, before_zone, is_within,
     labels,
 };
 
@@ -27,6 +28,22 @@ pub enum Outcome {
     Alias(Vec<u8>),
 }
 
+/// By which rules the cluster's names are answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Which names, and how.
+    pub kubernetes: &'a Kubernetes,
+    /// Whether addresses begin with another one each time, so that clients that take the first are spread.
+    pub rotates: bool,
+}
+
+/// An index with the rules that hold for a question, and the zone that it is about.
+struct Answering<'i> {
+    index: &'i Index,
+    rules: Rules<'i>,
+    zone: &'i [u8],
+}
+
 /// What a name in the zone stands for.
 enum Found<'i> {
     Zone,
@@ -42,44 +59,73 @@ enum Found<'i> {
 }
 
 impl Index {
-    /// Writes the reply to `query` into `out`, at most `bytes_max` long.
-    pub fn answer(&self, query: &Query<'_>, out: &mut Vec<u8>, bytes_max: usize) -> Outcome {
+    /// Writes the reply to `query` into `out`, at most `bytes_max` long, if `rules` make it the cluster's to answer.
+    pub fn answer(&self, rules: Rules<'_>, query: &Query<'_>, out: &mut Vec<u8>, bytes_max: usize) -> Outcome {
+        let (name, kubernetes) = (query.name(), rules.kubernetes);
+        let of = |zones: &'_ [Zone]| zones.iter().position(|zone| is_within(name, zone));
+        let (zone, is_reverse) = match (of(&kubernetes.zones), of(&kubernetes.reverse_zones)) {
+            (Some(index), _) => (&kubernetes.zones[index], false),
+            (None, Some(index)) => (&kubernetes.reverse_zones[index], true),
+            (None, None) => return Outcome::Forward,
+        };
+        let reply = Reply::begin(query, out, bytes_max);
         if query.class != INTERNET {
-            Reply::begin(query, out, bytes_max).finish(Code::Refused);
+            reply.finish(Code::Refused);
             return Outcome::Answered;
         }
-        if let Some(inside) = before_zone(query.name(), &self.zone) {
-            return self.answer_inside(query, inside, Reply::begin(query, out, bytes_max));
+        if !self.is_known {
+            reply.finish(Code::ServerFailure);
+            return Outcome::Answered;
         }
-        match reverse_address(query.name()).and_then(|address| self.reverse.get(&address)) {
-            Some(found) if query.kind == PTR => {
-                let mut reply = Reply::begin(query, out, bytes_max);
-                for reverse in found {
-                    reply.record(Section::Answer, Owner::Question, (PTR, self.ttl_s), |out| {
-                        self.write_reverse(out, reverse);
-                    });
-                }
-                reply.finish(Code::NoError);
-                Outcome::Answered
-            }
-            _ => Outcome::Forward,
+        let answering = Answering { index: self, rules, zone };
+        let inside = before_zone(name, zone).unwrap_or_default();
+        if is_reverse {
+            answering.answer_reverse(query, inside, reply)
+        } else {
+            answering.answer_inside(query, inside, reply)
         }
     }
+}
 
-    /// The reply to a query over UDP.
-    pub fn answer_udp(&self, query: &Query<'_>, out: &mut Vec<u8>) -> Outcome {
-        self.answer(query, out, query.udp_bytes_max())
+impl Answering<'_> {
+    /// A name that an address has.
+    fn answer_reverse(&self, query: &Query<'_>, inside: &[u8], mut reply: Reply<'_>) -> Outcome {
+        let found = reverse_address(query.name()).and_then(|address| self.index.reverse.get(&address));
+        if let Some(found) = found.filter(|_| query.kind == PTR) {
+            for reverse in found {
+                reply.record(Section::Answer, Owner::Question, (PTR, self.ttl_s()), |out| {
+                    self.write_reverse(out, reverse);
+                });
+            }
+            reply.finish(Code::NoError);
+            return Outcome::Answered;
+        }
+        if is_in(query.name(), &self.rules.kubernetes.fallthrough) {
+            return Outcome::Forward;
+        }
+        self.write_soa(Section::Authority, Owner::Suffix(inside.len()), &mut reply);
+        reply.finish(if found.is_some() { Code::NoError } else { Code::NameError });
+        Outcome::Answered
+    }
+
+    fn ttl_s(&self) -> u32 {
+        self.rules.kubernetes.ttl_s
     }
 
     fn answer_inside(&self, query: &Query<'_>, inside: &[u8], mut reply: Reply<'_>) -> Outcome {
-        let turn = usize::from(query.id);
+        let turn = if self.rules.rotates { usize::from(query.id) } else { 0 };
         let found = self.find(inside);
+        if matches!(found, Found::Nothing) && is_in(query.name(), &self.rules.kubernetes.fallthrough) {
+            return Outcome::Forward;
+        }
         let written = match &found {
             Found::Zone => self.write_zone(query.kind, &mut reply),
-            Found::NameServer => self.write_addresses(query.kind, &self.own_addresses, turn, &mut reply),
+            Found::NameServer => {
+                self.write_addresses(query.kind, &self.rules.kubernetes.own_addresses, turn, &mut reply)
+            }
             Found::Version => {
                 query.kind == TXT && {
-                    reply.record(Section::Answer, Owner::Question, (TXT, self.ttl_s), |out| {
+                    reply.record(Section::Answer, Owner::Question, (TXT, self.ttl_s()), |out| {
                         out.push(u8::try_from(SPECIFICATION.len()).unwrap_or_default());
                         out.extend_from_slice(SPECIFICATION);
                     });
@@ -127,7 +173,7 @@ impl Index {
             [b"dns" | b"svc" | b"pod"] => Found::Between,
             [b"ns", b"dns"] => Found::NameServer,
             [namespace, b"svc"] => self.find_namespace(namespace),
-            [namespace, b"pod"] if self.pods => self.find_namespace(namespace),
+            [namespace, b"pod"] if self.has_pods() => self.find_namespace(namespace),
             [address, namespace, b"pod"] => self.find_pod(address, namespace),
             [_, _, b"svc"] => self.service(inside, 0, 0).map_or(Found::Nothing, Found::Service),
             [protocol, _, _, b"svc"] if protocol.first() == Some(&b'_') => {
@@ -141,15 +187,24 @@ impl Index {
         }
     }
 
+    fn has_pods(&self) -> bool {
+        self.rules.kubernetes.pods != Pods::Disabled
+    }
+
     fn find_namespace(&self, namespace: &[u8]) -> Found<'_> {
-        if self.namespaces.contains_key(namespace) { Found::Between } else { Found::Nothing }
+        if self.index.namespaces.contains_key(namespace) { Found::Between } else { Found::Nothing }
     }
 
     fn find_pod(&self, label: &[u8], namespace: &[u8]) -> Found<'_> {
-        if !self.pods || !self.namespaces.contains_key(namespace) {
+        if !self.has_pods() || !self.index.namespaces.contains_key(namespace) {
             return Found::Nothing;
         }
-        std::str::from_utf8(label).ok().and_then(pod_address).map_or(Found::Nothing, Found::Pod)
+        let address = std::str::from_utf8(label).ok().and_then(pod_address);
+        let exists = |address: &IpAddr| {
+            self.rules.kubernetes.pods != Pods::Verified
+                || self.index.pods.get(namespace).is_some_and(|known| known.contains_key(address))
+        };
+        address.filter(exists).map_or(Found::Nothing, Found::Pod)
     }
 
     fn find_endpoint<'i>(&'i self, inside: &'i [u8], label: &'i [u8]) -> Found<'i> {
@@ -179,13 +234,13 @@ impl Index {
         let rest = inside.get(first + second..)?;
         // `svc` with its length is what follows.
         let key = rest.get(..rest.len().checked_sub(4)?)?;
-        self.services.get(key).filter(|named| named.entry.is_some())
+        self.index.services.get(key).filter(|named| named.entry.is_some())
     }
 
     fn write_zone(&self, kind: u16, reply: &mut Reply<'_>) -> bool {
         match kind {
             SOA => self.write_soa(Section::Answer, Owner::Question, reply),
-            NS => reply.record(Section::Answer, Owner::Question, (NS, self.ttl_s), |out| self.write_name_server(out)),
+            NS => reply.record(Section::Answer, Owner::Question, (NS, self.ttl_s()), |out| self.write_name_server(out)),
             _ => return false,
         }
         true
@@ -204,15 +259,14 @@ impl Index {
         }
     }
 
-    /// Writes those of the type asked for, beginning with another one each time, so that clients that take the first
-    /// are spread.
+    /// Writes those of the type asked for, beginning with the one whose turn it is.
     fn write_addresses(&self, kind: u16, addresses: &[IpAddr], turn: usize, reply: &mut Reply<'_>) -> bool {
         let fits = |address: &&IpAddr| (kind == A && address.is_ipv4()) || (kind == AAAA && address.is_ipv6());
         let start = if addresses.is_empty() { 0 } else { turn % addresses.len() };
         let (before, after) = addresses.split_at(start);
         let mut written = false;
         for address in after.iter().chain(before).filter(fits) {
-            reply.address(Section::Answer, Owner::Question, *address, self.ttl_s);
+            reply.address(Section::Answer, Owner::Question, *address, self.ttl_s());
             written = true;
         }
         written
@@ -225,8 +279,8 @@ impl Index {
         // The Service's own name follows the two labels of the port.
         let below_port = name.len() + protocol.len() + 4;
         let mut service = inside.get(below_port..).unwrap_or_default().to_vec();
-        service.extend_from_slice(&self.zone);
-        let ttl = self.ttl_s;
+        service.extend_from_slice(self.zone);
+        let ttl = self.ttl_s();
         let srv = |reply: &mut Reply<'_>, weight: usize, port: u16, target: &[u8]| {
             reply.record(Section::Answer, Owner::Question, (SRV, ttl), |out| {
                 let priority = 0_u16;
@@ -268,8 +322,8 @@ impl Index {
     }
 
     fn answer_alias(&self, query: &Query<'_>, target: &[u8], mut reply: Reply<'_>) -> Outcome {
-        reply.record(Section::Answer, Owner::Question, (CNAME, self.ttl_s), |out| out.extend_from_slice(target));
-        let inside = before_zone(target, &self.zone);
+        reply.record(Section::Answer, Owner::Question, (CNAME, self.ttl_s()), |out| out.extend_from_slice(target));
+        let inside = before_zone(target, self.zone);
         if inside.is_none() && matches!(query.kind, A | AAAA) {
             reply.finish(Code::NoError);
             return Outcome::Alias(target.to_vec());
@@ -280,7 +334,7 @@ impl Index {
         {
             let fits = |address: &&IpAddr| if query.kind == A { address.is_ipv4() } else { address.is_ipv6() };
             for address in addresses.iter().filter(fits).filter(|_| matches!(query.kind, A | AAAA)) {
-                reply.address(Section::Answer, Owner::Name(target), *address, self.ttl_s);
+                reply.address(Section::Answer, Owner::Name(target), *address, self.ttl_s());
             }
         }
         reply.finish(Code::NoError);
@@ -288,11 +342,11 @@ impl Index {
     }
 
     fn write_soa(&self, section: Section, owner: Owner<'_>, reply: &mut Reply<'_>) {
-        reply.record(section, owner, (SOA, self.ttl_s), |out| {
+        reply.record(section, owner, (SOA, self.ttl_s()), |out| {
             self.write_name_server(out);
             out.extend_from_slice(b"\x0ahostmaster");
-            out.extend_from_slice(&self.zone);
-            for number in [self.serial, REFRESH_S, RETRY_S, EXPIRE_S, self.ttl_s] {
+            out.extend_from_slice(self.zone);
+            for number in [self.index.serial, REFRESH_S, RETRY_S, EXPIRE_S, self.ttl_s()] {
                 out.extend_from_slice(&number.to_be_bytes());
             }
         });
@@ -300,7 +354,7 @@ impl Index {
 
     fn write_name_server(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\x02ns\x03dns");
-        out.extend_from_slice(&self.zone);
+        out.extend_from_slice(self.zone);
     }
 
     fn write_reverse(&self, out: &mut Vec<u8>, reverse: &Reverse) {
@@ -310,7 +364,7 @@ impl Index {
         }
         out.extend_from_slice(&reverse.service);
         out.extend_from_slice(b"\x03svc");
-        out.extend_from_slice(&self.zone);
+        out.extend_from_slice(&self.rules.kubernetes.zones[0]);
     }
 }
 
@@ -332,7 +386,7 @@ fn pod_address(label: &str) -> Option<IpAddr> {
 }
 
 /// The address that a name below `in-addr.arpa` or `ip6.arpa` stands for.
-fn reverse_address(name: &[u8]) -> Option<IpAddr> {
+pub(crate) fn reverse_address(name: &[u8]) -> Option<IpAddr> {
     let parts: Vec<&[u8]> = labels(name).collect();
     let text = |part: &&[u8]| std::str::from_utf8(part).ok().map(str::to_owned);
     match parts.as_slice() {
@@ -351,9 +405,4 @@ fn reverse_address(name: &[u8]) -> Option<IpAddr> {
         }
         _ => None,
     }
-}
-
-/// Whether a text can be a zone.
-pub(crate) fn is_zone(text: &str) -> bool {
-    encode_name(text).is_some_and(|name| name.len() > 1)
 }

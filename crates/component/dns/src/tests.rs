@@ -6,8 +6,9 @@ use typed::api::core::v1::{Service, ServicePort, ServiceSpec};
 use typed::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use typed::meta::ObjectMeta;
 
+use crate::config::{self, Kubernetes, Pods};
 use crate::wire::encode_name;
-use crate::{Config, Index, Malformed, Outcome, Query, config};
+use crate::{Index, Malformed, Outcome, Query, Rules};
 
 fn metadata(name: &str, service: Option<&str>) -> ObjectMeta {
     let labels = service.map(|service| [("kubernetes.io/service-name".to_owned(), service.to_owned())].into());
@@ -62,8 +63,7 @@ fn slice(name: &str, service: &str, endpoints: &[(&str, Option<&str>, bool)]) ->
 }
 
 fn index() -> Index {
-    let config = Config { own_addresses: vec!["10.96.0.10".parse().unwrap()], ..Config::default() };
-    let mut index = Index::new(&config, 1);
+    let mut index = Index::new(1);
     index.namespace_set("shop");
     index.service_set(&service("web", &["10.96.0.7", "fd00::7"]));
     index.service_set(&service("db", &["None"]));
@@ -96,10 +96,18 @@ fn question(name: &str, kind: RecordType, size: Option<u16>) -> Vec<u8> {
     message
 }
 
+fn kubernetes() -> Kubernetes {
+    Kubernetes::usual("cluster.local", vec!["10.96.0.10".parse().unwrap()]).unwrap()
+}
+
+fn answer(index: &Index, kubernetes: &Kubernetes, query: &Query<'_>, out: &mut Vec<u8>) -> Outcome {
+    index.answer(Rules { kubernetes, rotates: true }, query, out, query.udp_bytes_max())
+}
+
 fn ask(index: &Index, name: &str, kind: RecordType, size: Option<u16>) -> (Outcome, Vec<u8>) {
     let message = question(name, kind, size);
     let mut out = Vec::new();
-    let outcome = index.answer_udp(&Query::read(&message).unwrap(), &mut out);
+    let outcome = answer(index, &kubernetes(), &Query::read(&message).unwrap(), &mut out);
     (outcome, out)
 }
 
@@ -311,7 +319,7 @@ fn broken_questions() {
 
 #[test]
 fn resolvers_from_a_file() {
-    let text = "# made by hand\nsearch example.com\nnameserver 10.0.0.2\n nameserver fd00::2 \nnameserver 10.96.0.10\n";
+    let text = "# made by hand\nsearch example.com\nnameserver 10.0.0.2\n nameserver fd00::2 \nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.96.0.10\n";
     let found = config::upstreams(text, &["10.96.0.10".parse().unwrap()]);
     assert_eq!(found, ["10.0.0.2:53".parse().unwrap(), "[fd00::2]:53".parse().unwrap()]);
 }
@@ -327,10 +335,10 @@ fn answers_do_not_depend_on_the_number_of_services() {
     }
     let message = question("s9999.shop.svc.cluster.local", RecordType::A, None);
     let mut out = Vec::new();
-    let rounds = 100_000;
+    let (rounds, kubernetes) = (100_000, kubernetes());
     let start = env::time::Instant::now();
     for _ in 0..rounds {
-        index.answer_udp(&Query::read(&message).unwrap(), &mut out);
+        answer(&index, &kubernetes, &Query::read(&message).unwrap(), &mut out);
     }
     let each = start.elapsed() / rounds;
     println!("an answer among 10,000 services: {each:?}");
@@ -348,7 +356,7 @@ fn chance(state: &mut u64) -> usize {
 fn no_message_breaks_the_reader() {
     let index = index();
     let now = env::time::Instant::now();
-    let mut cache = crate::cache::Cache::new(100, 30);
+    let mut cache = crate::cache::Cache::new(config::CacheRules::everything(100, 30));
     let seeds = [
         question("web.shop.svc.cluster.local", RecordType::A, Some(1_232)),
         question("_http._tcp.db.shop.svc.cluster.local", RecordType::SRV, None),
@@ -357,7 +365,7 @@ fn no_message_breaks_the_reader() {
     ];
     let sound = question("www.example.com", RecordType::A, None);
     let sound = Query::read(&sound).unwrap();
-    let mut state = 1;
+    let (mut state, kubernetes) = (1, kubernetes());
     let mut out = Vec::new();
     for _ in 0..50_000 {
         let mut message = seeds[chance(&mut state) % seeds.len()].clone();
@@ -368,7 +376,7 @@ fn no_message_breaks_the_reader() {
         message.truncate(1 + chance(&mut state) % (2 * message.len()));
         match Query::read(&message) {
             Ok(query) => {
-                if index.answer_udp(&query, &mut out) != Outcome::Forward {
+                if answer(&index, &kubernetes, &query, &mut out) != Outcome::Forward {
                     assert!(out.len() <= 4_096 && Message::from_vec(&out).is_ok(), "{message:?} gave {out:?}");
                 }
             }
@@ -388,5 +396,194 @@ fn what_is_cut_short_answers_nothing() {
     for length in 0..=answer.len() {
         let taken = crate::forward::answers(&answer[..length], [0x12, 0x34], &query);
         assert_eq!(taken, length == answer.len(), "{length} bytes");
+    }
+}
+
+/// A pod of the namespace `shop`.
+fn pod(name: &str, ip: &str, phase: &str) -> typed::api::core::v1::Pod {
+    use typed::api::core::v1::{Pod, PodIP, PodStatus};
+    let status = PodStatus {
+        phase: Some(phase.to_owned()),
+        pod_ips: Some(vec![PodIP { ip: ip.to_owned() }]),
+        ..PodStatus::default()
+    };
+    Pod { metadata: metadata(name, None), status: Some(status), ..Pod::default() }
+}
+
+#[test]
+fn rules_say_which_pods_have_names() {
+    let mut index = index();
+    index.pod_set(&pod("a", "10.1.2.3", "Running"));
+    index.pod_set(&pod("b", "10.1.2.3", "Running"));
+    index.pod_set(&pod("over", "10.1.2.4", "Succeeded"));
+    let asked = |index: &Index, pods: Pods, name: &str| {
+        let rules = Kubernetes { pods, ..kubernetes() };
+        let message = question(&format!("{name}.shop.pod.cluster.local."), RecordType::A, None);
+        let mut out = Vec::new();
+        answer(index, &rules, &Query::read(&message).unwrap(), &mut out);
+        Message::from_vec(&out).unwrap().answers.len()
+    };
+    let cases = [
+        (Pods::Disabled, "10-1-2-3", 0),
+        (Pods::Insecure, "10-1-2-3", 1),
+        (Pods::Insecure, "10-9-9-9", 1),
+        (Pods::Verified, "10-1-2-3", 1),
+        (Pods::Verified, "10-1-2-4", 0),
+        (Pods::Verified, "10-9-9-9", 0),
+    ];
+    for (pods, name, expected) in cases {
+        assert_eq!(asked(&index, pods, name), expected, "{pods:?} {name}");
+    }
+    index.pod_remove("shop", "a");
+    assert_eq!(asked(&index, Pods::Verified, "10-1-2-3"), 1, "another one has it");
+    index.pod_set(&pod("b", "10.1.2.9", "Running"));
+    assert_eq!((asked(&index, Pods::Verified, "10-1-2-3"), asked(&index, Pods::Verified, "10-1-2-9")), (0, 1));
+    index.pod_remove("shop", "b");
+    assert!(index.pods.is_empty(), "{:?}", index.pods);
+}
+
+#[test]
+fn what_falls_through_and_what_does_not() {
+    let index = index();
+    let told = |fallthrough: &[&str], name: &str, kind: RecordType| {
+        let fallthrough = fallthrough.iter().map(|zone| encode_name(zone).unwrap()).collect();
+        let rules = Kubernetes { fallthrough, ..kubernetes() };
+        let message = question(name, kind, None);
+        let mut out = Vec::new();
+        match answer(&index, &rules, &Query::read(&message).unwrap(), &mut out) {
+            Outcome::Forward => "forward".to_owned(),
+            _ => format!("{:?}", Message::from_vec(&out).unwrap().metadata.response_code),
+        }
+    };
+    let (none, reverse) = ("none.shop.svc.cluster.local", "9.9.9.9.in-addr.arpa");
+    let cases: [(&[&str], &str, RecordType, &str); 8] = [
+        (&[], none, RecordType::A, "NXDomain"),
+        (&["in-addr.arpa"], none, RecordType::A, "NXDomain"),
+        (&["."], none, RecordType::A, "forward"),
+        (&["shop.svc.cluster.local"], none, RecordType::A, "forward"),
+        (&["."], "web.shop.svc.cluster.local", RecordType::MX, "NoError"),
+        (&[], reverse, RecordType::PTR, "NXDomain"),
+        (&["in-addr.arpa"], reverse, RecordType::PTR, "forward"),
+        (&[], "7.0.96.10.in-addr.arpa", RecordType::PTR, "NoError"),
+    ];
+    for (fallthrough, name, kind, expected) in cases {
+        assert_eq!(told(fallthrough, name, kind), expected, "{fallthrough:?} {name} {kind}");
+    }
+    let unread = Index::unread(1);
+    for name in ["web.shop.svc.cluster.local", reverse] {
+        let message = question(name, RecordType::A, None);
+        let mut out = Vec::new();
+        answer(&unread, &kubernetes(), &Query::read(&message).unwrap(), &mut out);
+        let code = Message::from_vec(&out).unwrap().metadata.response_code;
+        assert_eq!(format!("{code:?}"), "ServFail", "nothing is absent before the cluster is known: {name}");
+    }
+}
+
+/// An answer with these addresses, of a name behind an alias.
+fn addresses(ips: &[[u8; 4]]) -> Vec<u8> {
+    let mut message = question("a.example", RecordType::A, None);
+    message[2] |= 0x80;
+    message[7] = u8::try_from(ips.len() + 1).unwrap();
+    let alias_at = message.len() + 12;
+    message.extend_from_slice(&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 4, 1, b'b', 0xc0, 14]);
+    for ip in ips {
+        message.extend_from_slice(&[0xc0, u8::try_from(alias_at).unwrap(), 0, 1, 0, 1, 0, 0, 0, 9, 0, 4]);
+        message.extend_from_slice(ip);
+    }
+    message
+}
+
+#[test]
+fn addresses_of_others_take_turns() {
+    let told = |turn: usize| {
+        let mut message = addresses(&[[10, 0, 0, 1], [10, 0, 0, 2], [10, 0, 0, 3]]);
+        crate::balance::rotate(&mut message, turn);
+        let message = Message::from_vec(&message).unwrap();
+        let data: Vec<String> = message.answers.iter().map(|record| record.data.to_string()).collect();
+        data.join(" ")
+    };
+    assert!(told(0).ends_with(" 10.0.0.1 10.0.0.2 10.0.0.3"), "{}", told(0));
+    assert!(told(1).ends_with(" 10.0.0.2 10.0.0.3 10.0.0.1"), "{}", told(1));
+    assert!(told(5).ends_with(" 10.0.0.3 10.0.0.1 10.0.0.2"), "{}", told(5));
+    let mut cut = addresses(&[[10, 0, 0, 1], [10, 0, 0, 2]]);
+    cut.pop();
+    let before = cut.clone();
+    crate::balance::rotate(&mut cut, 1);
+    assert_eq!(cut, before, "what cannot be read stays");
+}
+
+#[test]
+fn what_is_remembered_of_others_answers() {
+    use crate::cache::{Cache, Kind};
+    use crate::config::{CacheRules, Kept};
+    let kept = Kept { entries_max: 10, seconds_max: 30, seconds_min: 5 };
+    let zone = |text: &str| encode_name(text).unwrap();
+    let rules = CacheRules {
+        zones: vec![zone("example")],
+        success: kept,
+        denial: Kept { seconds_max: 10, ..kept },
+        success_off: vec![zone("off.example")],
+        denial_off: Vec::new(),
+    };
+    // The name, the TTL of its address or none, how many seconds later, what is remembered.
+    let cases = [
+        ("a.example", Some(20), 19, Some(Kind::Success)),
+        ("a.example", Some(20), 20, None),
+        ("a.example", Some(3_600), 29, Some(Kind::Success)),
+        ("a.example", Some(3_600), 30, None),
+        ("a.example", Some(0), 4, Some(Kind::Success)),
+        ("a.example", Some(0), 5, None),
+        ("a.off.example", Some(20), 0, None),
+        ("a.elsewhere", Some(20), 0, None),
+    ];
+    for (name, ttl, later, expected) in cases {
+        let asked = question(name, RecordType::A, None);
+        let query = Query::read(&asked).unwrap();
+        let mut message = asked.clone();
+        message[2] |= 0x80;
+        if let Some(ttl) = ttl {
+            message[7] = 1;
+            message.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1]);
+            message.extend_from_slice(&u32::to_be_bytes(ttl));
+            message.extend_from_slice(&[0, 4, 10, 0, 0, 1]);
+        }
+        let (mut cache, now) = (Cache::new(rules.clone()), env::time::Instant::now());
+        cache.put(&query, &message, now);
+        let found = cache.get(&query, now + std::time::Duration::from_secs(later));
+        assert_eq!(found.map(|(_, kind)| kind), expected, "{name} {ttl:?} after {later} s");
+    }
+}
+
+#[test]
+fn names_by_hand() {
+    let text = ". {\n hosts /hosts {\n 10.0.0.9 nine.example\n FALL\n}\n}";
+    let file = |_: &std::path::Path| Some("10.0.0.8 eight.example\nfd00::8 eight.example\n".to_owned());
+    let told = |fall: &str, name: &str, kind: RecordType| {
+        let around = crate::corefile::Around { file: &file, own: &[] };
+        let settings = crate::corefile::read(&text.replace("FALL", fall), around).unwrap();
+        let message = question(name, kind, None);
+        let mut out = Vec::new();
+        let hosts = settings.blocks[0].hosts.as_ref().unwrap();
+        if hosts.answer(&[0], &Query::read(&message).unwrap(), &mut out, 512) == Outcome::Forward {
+            return "forward".to_owned();
+        }
+        let message = Message::from_vec(&out).unwrap();
+        let data: Vec<String> = message.answers.iter().map(|record| record.data.to_string()).collect();
+        format!("{:?} {}", message.metadata.response_code, data.join(" "))
+    };
+    let cases = [
+        ("", "nine.example", RecordType::A, "NoError 10.0.0.9"),
+        ("", "NINE.example", RecordType::A, "NoError 10.0.0.9"),
+        ("", "nine.example", RecordType::AAAA, "NoError "),
+        ("", "eight.example", RecordType::AAAA, "NoError fd00::8"),
+        ("", "ten.example", RecordType::A, "ServFail "),
+        ("fallthrough", "ten.example", RecordType::A, "forward"),
+        ("fallthrough other", "ten.example", RecordType::A, "ServFail "),
+        ("", "9.0.0.10.in-addr.arpa", RecordType::PTR, "NoError nine.example."),
+        ("", "1.0.0.10.in-addr.arpa", RecordType::PTR, "forward"),
+        ("no_reverse", "9.0.0.10.in-addr.arpa", RecordType::PTR, "forward"),
+    ];
+    for (fall, name, kind, expected) in cases {
+        assert_eq!(told(fall, name, kind), expected, "{fall:?} {name} {kind}");
     }
 }

@@ -124,6 +124,13 @@ impl<'a> Query<'a> {
         &self.name[..self.name_length]
     }
 
+    /// The name as people write it, with the client's own spelling.
+    pub(crate) fn text(&self) -> String {
+        let text = |label: &[u8]| String::from_utf8_lossy(label).replace('.', "\\.");
+        let labels: Vec<String> = labels(self.question).map(text).collect();
+        format!("{}.", labels.join("."))
+    }
+
     /// What the client takes over UDP.
     pub(crate) fn udp_bytes_max(&self) -> usize {
         let offered = self.edns.map_or(PLAIN_BYTES_MAX, |(size, _)| usize::from(size));
@@ -148,7 +155,7 @@ fn find_edns(message: &[u8], mut at: usize, records: u16) -> Option<Option<(u16,
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record {
     pub(crate) kind: u16,
-    class: u16,
+    pub(crate) class: u16,
     pub(crate) ttl: u32,
     pub(crate) ttl_at: usize,
     pub(crate) end: usize,

@@ -15,8 +15,28 @@ use typed::intstr::IntOrString;
 /// How much of an answer is read.
 const ANSWER_BYTES_MAX: usize = 10 << 10;
 
-/// What a check found: well or not, and in which words. `Err` when it could not be made.
-pub(crate) type Outcome = Result<(bool, String), String>;
+/// How many redirections are followed.
+const REDIRECTS_MAX: usize = 10;
+
+/// How somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Well.
+    Well,
+    /// Well, as far as could be seen.
+    Warning,
+    /// Not well.
+    Unwell,
+}
+
+impl Health {
+    fn of(well: bool) -> Health {
+        if well { Health::Well } else { Health::Unwell }
+    }
+}
+
+/// What a check found, and in which words. `Err` when it could not be made.
+pub(crate) type Outcome = Result<(Health, String), String>;
 
 /// Whom a check is of.
 #[derive(Debug, Clone)]
@@ -41,8 +61,8 @@ pub(crate) async fn probe(subject: &Subject, probe: &Probe, limit: Duration) -> 
             let host = action.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| subject.ip.clone());
             let port = port(&subject.container, &action.port)?;
             Ok(match env::net::connect_tcp((host.as_str(), port)).await {
-                Ok(_stream) => (true, String::new()),
-                Err(error) => (false, env::net::dial_words(format_args!("{host}:{port}"), &error)),
+                Ok(_stream) => (Health::Well, String::new()),
+                Err(error) => (Health::Unwell, env::net::dial_words(format_args!("{host}:{port}"), &error)),
             })
         } else if let Some(action) = &probe.grpc {
             grpc(subject, action).await
@@ -52,7 +72,7 @@ pub(crate) async fn probe(subject: &Subject, probe: &Probe, limit: Duration) -> 
     };
     match env::time::timeout(limit, checked).await {
         Ok(outcome) => outcome,
-        Err(_elapsed) => Ok((false, "context deadline exceeded".to_owned())),
+        Err(_elapsed) => Ok((Health::Unwell, "context deadline exceeded".to_owned())),
     }
 }
 
@@ -63,35 +83,66 @@ pub(crate) async fn exec(subject: &Subject, command: Vec<String>, limit: Duratio
             let mut output = answer.stdout;
             output.extend(answer.stderr);
             output.truncate(ANSWER_BYTES_MAX);
-            Ok((answer.exit_code == 0, String::from_utf8_lossy(&output).into_owned()))
+            Ok((Health::of(answer.exit_code == 0), String::from_utf8_lossy(&output).into_owned()))
         }
         Err(Failure::Refused { message, .. }) if message.contains("timeout") || message.contains("deadline") => {
-            Ok((false, format!("command timed out after {}s", limit.as_secs())))
+            Ok((Health::Unwell, format!("command timed out after {}s", limit.as_secs())))
         }
         Err(failure) => Err(failure.to_string()),
     }
 }
 
-/// Fetches a page: 200 to 399 is well.
-pub(crate) async fn http(subject: &Subject, action: &HTTPGetAction) -> Outcome {
-    let port = port(&subject.container, &action.port)?;
-    let host = action.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| subject.ip.clone());
-    let path = action.path.clone().filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
-    let path = if path.starts_with('/') { path } else { format!("/{path}") };
-    let https = action.scheme.as_deref() == Some("HTTPS");
-    let stream = match dial(&host, port, https).await {
-        Ok(stream) => stream,
-        Err(words) => {
-            let scheme = if https { "https" } else { "http" };
-            return Ok((false, format!("Get \"{scheme}://{host}:{port}{path}\": {words}")));
+/// Fetches a page: 200 to 299 is well, and so is, with a warning, a redirection that leads elsewhere.
+async fn http(subject: &Subject, action: &HTTPGetAction) -> Outcome {
+    let (status, text) = match fetch(subject, action).await? {
+        Ok(page) => page,
+        Err(words) => return Ok((Health::Unwell, words)),
+    };
+    Ok(match status {
+        200..300 => (Health::Well, text),
+        300..400 => (Health::Warning, format!("Probe terminated redirects, Response body: {text}")),
+        _ => (Health::Unwell, format!("HTTP probe failed with statuscode: {status}")),
+    })
+}
+
+/// Fetches a page: its status and the beginning of its text, or in words why there is none. Redirections to the same host
+/// are followed.
+pub(crate) async fn fetch(subject: &Subject, action: &HTTPGetAction) -> Result<Result<(u16, String), String>, String> {
+    let mut target = Target::of(subject, action)?;
+    let headers: Vec<(String, String)> =
+        action.http_headers.iter().flatten().map(|header| (header.name.clone(), header.value.clone())).collect();
+    for _ in 0..REDIRECTS_MAX {
+        let page = match get(&target, &headers).await? {
+            Ok(page) => page,
+            Err(words) => return Ok(Err(words)),
+        };
+        match page.location.and_then(|location| target.redirected(&location)) {
+            Some(next) if next.host == target.host => target = next,
+            _ => return Ok(Ok((page.status, page.text))),
         }
+    }
+    Ok(Err(format!("Get \"{}\": stopped after {REDIRECTS_MAX} redirects", target.url())))
+}
+
+/// A page, and where it sends whoever asks for it.
+struct Page {
+    status: u16,
+    text: String,
+    location: Option<String>,
+}
+
+async fn get(target: &Target, headers: &[(String, String)]) -> Result<Result<Page, String>, String> {
+    let Target { https, host, port, path } = target;
+    let stream = match dial(host, *port, *https).await {
+        Ok(stream) => stream,
+        Err(words) => return Ok(Err(format!("Get \"{}\": {words}", target.url()))),
     };
     let mut request = http::Request::get(path).header("User-Agent", "kube-probe/1.36").header("Accept", "*/*");
-    let headers = action.http_headers.iter().flatten();
-    let named = headers.clone().find(|header| header.name.eq_ignore_ascii_case("host"));
-    request = request.header("Host", named.map_or_else(|| format!("{host}:{port}"), |header| header.value.clone()));
-    for header in headers.filter(|header| !header.name.eq_ignore_ascii_case("host")) {
-        request = request.header(&header.name, &header.value);
+    let is_host = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("host");
+    let named = headers.iter().find(is_host).map(|(_, value)| value.clone());
+    request = request.header("Host", named.unwrap_or_else(|| format!("{host}:{port}")));
+    for (name, value) in headers.iter().filter(|header| !is_host(header)) {
+        request = request.header(name, value);
     }
     let request = request.body(Full::new(Bytes::new())).map_err(|error| error.to_string())?;
     let (mut sender, connection) =
@@ -99,15 +150,68 @@ pub(crate) async fn http(subject: &Subject, action: &HTTPGetAction) -> Outcome {
     let _connection = env::task::spawn(env::task::Fate::Local, "check-http", connection).abort_on_drop();
     let response = match sender.send_request(request).await {
         Ok(response) => response,
-        Err(error) => return Ok((false, error.to_string())),
+        Err(error) => return Ok(Err(error.to_string())),
     };
     let status = response.status().as_u16();
+    let location = response.headers().get(http::header::LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)).map(str::to_owned);
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
-    if (200..400).contains(&status) {
-        return Ok((true, text));
+    Ok(Ok(Page { status, text, location }))
+}
+
+/// What is fetched, and from whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    https: bool,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl Target {
+    fn of(subject: &Subject, action: &HTTPGetAction) -> Result<Target, String> {
+        let path = action.path.clone().filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+        Ok(Target {
+            https: action.scheme.as_deref() == Some("HTTPS"),
+            host: action.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| subject.ip.clone()),
+            port: port(&subject.container, &action.port)?,
+            path: if path.starts_with('/') { path } else { format!("/{path}") },
+        })
     }
-    Ok((false, format!("HTTP probe failed with statuscode: {status}")))
+
+    fn url(&self) -> String {
+        let Target { https, host, port, path } = self;
+        format!("{}://{host}:{port}{path}", if *https { "https" } else { "http" })
+    }
+
+    /// Where a `Location` leads from here; `None` when it is none.
+    fn redirected(&self, location: &str) -> Option<Target> {
+        let whole = match location.strip_prefix("//") {
+            Some(rest) => format!("{}://{rest}", if self.https { "https" } else { "http" }),
+            None => location.to_owned(),
+        };
+        if !whole.contains("://") {
+            let folder = self.path.split(['?', '#']).next().unwrap_or_default();
+            let folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let path = if location.starts_with('/') { location.to_owned() } else { format!("{folder}/{location}") };
+            return Some(Target { path, ..self.clone() });
+        }
+        let uri: http::Uri = whole.parse().ok()?;
+        let https = match uri.scheme_str()? {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Some(Target {
+            https,
+            host,
+            port,
+            path: uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+        })
+    }
 }
 
 /// Connects; by TLS without asking who answers, since a check is about being well and not about being who one says.
@@ -128,7 +232,7 @@ async fn grpc(subject: &Subject, action: &GRPCAction) -> Outcome {
     let port = u16::try_from(action.port).map_err(|error| error.to_string())?;
     let stream = match dial(&subject.ip, port, false).await {
         Ok(stream) => stream,
-        Err(words) => return Ok((false, format!("error: {words}"))),
+        Err(words) => return Ok((Health::Unwell, format!("error: {words}"))),
     };
     let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
@@ -142,18 +246,18 @@ async fn grpc(subject: &Subject, action: &GRPCAction) -> Outcome {
         .map_err(|error| error.to_string())?;
     let response = match sender.send_request(request).await {
         Ok(response) => response,
-        Err(error) => return Ok((false, error.to_string())),
+        Err(error) => return Ok((Health::Unwell, error.to_string())),
     };
     let in_header = response.headers().get("grpc-status").cloned();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(|error| error.to_string())?;
     let status = body.trailers().and_then(|trailers| trailers.get("grpc-status").cloned()).or(in_header);
     if status.as_ref().is_some_and(|status| status != "0") {
-        return Ok((false, format!("error: health rpc probe failed with status {status:?}")));
+        return Ok((Health::Unwell, format!("error: health rpc probe failed with status {status:?}")));
     }
     match serving(&body.to_bytes()) {
-        Some(1) => Ok((true, "service healthy".to_owned())),
-        other => Ok((false, format!("service unhealthy (responded with {:?})", other.unwrap_or_default()))),
+        Some(1) => Ok((Health::Well, "service healthy".to_owned())),
+        other => Ok((Health::Unwell, format!("service unhealthy (responded with {:?})", other.unwrap_or_default()))),
     }
 }
 

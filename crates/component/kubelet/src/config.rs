@@ -7,6 +7,7 @@ use std::time::Duration;
 use mounts::cgroup::Driver;
 use podplan::backoff::Bounds;
 use podplan::eviction::{HARD_DEFAULTS, Threshold};
+use podplan::garbage::ImageRules;
 use podplan::network::{ClusterDns, Dns};
 use typed::api::core::v1::Taint;
 
@@ -29,7 +30,15 @@ pub struct Config {
     pub reserved: BTreeMap<String, i64>,
     /// Below these, pods are evicted (`evictionHard`).
     pub eviction_hard: Vec<Threshold>,
-    /// How often logs are rotated, dead containers removed and thresholds looked at.
+    /// When images are removed, and which (`imageGCHighThresholdPercent` and its like).
+    pub image_rules: ImageRules,
+    /// Images that are never removed, by tag: those that no registry has.
+    pub images_kept: Vec<String>,
+    /// How often that is looked at.
+    pub image_collection_interval: Duration,
+    /// How often the whole node is looked at, for what nobody told.
+    pub relist_interval: Duration,
+    /// How often logs are rotated and thresholds looked at.
     pub upkeep_interval: Duration,
     /// The version that the node reports: `v1.36.0`.
     pub version: String,
@@ -83,6 +92,10 @@ impl Config {
             pods_max: 110,
             reserved: BTreeMap::new(),
             eviction_hard: HARD_DEFAULTS.to_vec(),
+            image_rules: ImageRules::default(),
+            images_kept: Vec::new(),
+            image_collection_interval: Duration::from_secs(5 * 60),
+            relist_interval: Duration::from_secs(60),
             upkeep_interval: Duration::from_secs(10),
             version: "v1.36.0".to_owned(),
             root: PathBuf::from("/var/lib/kubelet"),

@@ -48,8 +48,8 @@ impl<'a> Notice<'a> {
 /// An event as it was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// `namespace/name` of the pod.
-    pub pod: String,
+    /// `namespace/name` of the pod, or the name of the node.
+    pub about: String,
     /// How severe.
     pub severity: Severity,
     /// One of upstream's words (`pkg/kubelet/events`).
@@ -82,24 +82,47 @@ impl Recorder {
 
     /// Tells something about a pod, or about one of its containers.
     pub(crate) fn tell(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) {
-        let Notice { severity, reason, message } = notice;
         let meta = &pod.metadata;
-        let name = meta.name.clone().unwrap_or_default();
-        let namespace = meta.namespace.clone().unwrap_or_default();
-        tracing::info!(pod = %format_args!("{namespace}/{name}"), reason, message, "event");
-        let told = Told {
-            pod: format!("{namespace}/{name}"),
-            severity,
-            reason: reason.to_owned(),
-            message: message.to_owned(),
+        let object = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version.clone(),
+            field_path: container.and_then(|name| field_path(pod, name)),
         };
+        self.say(object, notice);
+    }
+
+    /// Tells something about the node.
+    pub(crate) fn tell_node(&self, notice: Notice<'_>) {
+        let object = ObjectReference {
+            kind: Some("Node".to_owned()),
+            name: Some(self.node_name.clone()),
+            // The node's own uid is not known to its kubelet; upstream's says the name as well.
+            uid: Some(self.node_name.clone()),
+            ..Default::default()
+        };
+        self.say(object, notice);
+    }
+
+    fn say(&self, object: ObjectReference, notice: Notice<'_>) {
+        let Notice { severity, reason, message } = notice;
+        let name = object.name.as_deref().unwrap_or_default();
+        let about = match &object.namespace {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name.to_owned(),
+        };
+        tracing::info!(about, reason, message, "event");
+        let told = Told { about, severity, reason: reason.to_owned(), message: message.to_owned() };
         let mut recent = self.recent.lock();
         recent.push_back(told);
         if recent.len() > RECENT_EVENTS_MAX {
             recent.pop_front();
         }
         drop(recent);
-        if self.out.try_send(self.event(pod, container, notice)).is_err() {
+        if self.out.try_send(self.event(object, notice)).is_err() {
             tracing::warn!("too many events wait: one is dropped");
         }
     }
@@ -116,27 +139,19 @@ impl Recorder {
         self.recent.lock().iter().cloned().collect()
     }
 
-    fn event(&self, pod: &Pod, container: Option<&str>, notice: Notice<'_>) -> Event {
+    fn event(&self, object: ObjectReference, notice: Notice<'_>) -> Event {
         let instant = env::time::now();
         let now = Time(instant);
-        let meta = &pod.metadata;
-        let name = meta.name.clone().unwrap_or_default();
+        let name = object.name.as_deref().unwrap_or_default();
         Event {
             metadata: ObjectMeta {
                 // So that a list, which is ordered by name, tells them as they happened.
                 name: Some(format!("{name}.{:x}", instant.as_nanosecond())),
-                namespace: meta.namespace.clone(),
+                // What has no namespace is told about in the default one.
+                namespace: object.namespace.clone().or_else(|| Some("default".to_owned())),
                 ..Default::default()
             },
-            involved_object: ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Pod".to_owned()),
-                name: Some(name),
-                namespace: meta.namespace.clone(),
-                uid: meta.uid.clone(),
-                resource_version: meta.resource_version.clone(),
-                field_path: container.and_then(|name| field_path(pod, name)),
-            },
+            involved_object: object,
             type_: Some(if notice.severity == Severity::Normal { "Normal" } else { "Warning" }.to_owned()),
             reason: Some(notice.reason.to_owned()),
             message: Some(notice.message.to_owned()),

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mounts::filesystem::Space;
 use podplan::eviction::{Reading, Signal};
 use podplan::node::{self, Facts};
 use typed::api::core::v1::{ContainerImage, NodeStatus, NodeSystemInfo};
 
 use crate::api::ApiError;
+use crate::events::Notice;
 use crate::shared::Shared;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -25,6 +27,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut known: Option<(NodeStatus, env::time::Instant)> = None;
     let mut renewed: Option<env::time::Instant> = None;
     let mut interval = UNREADY_INTERVAL;
+    shared.recorder.tell_node(Notice::normal("Starting", "Starting kubelet."));
     loop {
         if renewed.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
             if let Err(ApiError::Standalone) = shared.api.lease(env::time::now()).await {
@@ -41,7 +44,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             known.as_ref().is_none_or(|(before, at)| at.elapsed() >= REPORT_INTERVAL || node::changed(before, &status));
         if due {
             match shared.api.node(node).await {
-                Ok(()) => known = Some((status, env::time::Instant::now())),
+                Ok(()) => {
+                    for reason in node::transitions(before, &status) {
+                        let message = format!("Node {} status is now: {reason}", shared.config.node_name);
+                        shared.recorder.tell_node(Notice::normal(reason, &message));
+                    }
+                    known = Some((status, env::time::Instant::now()));
+                }
                 Err(error) => tracing::warn!(%error, "the node's status was not written"),
             }
         }
@@ -50,10 +59,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn facts(shared: &Shared) -> Facts {
+async fn facts(shared: &Arc<Shared>) -> Facts {
     let config = &shared.config;
-    let root = config.root.clone();
-    let (readings, storage_bytes) = env::task::blocking(move || readings(&root)).await;
+    if let Err(problem) = shared.garbage.image_folder(shared).await {
+        tracing::debug!(problem, "where images are is not known");
+    }
+    let measured = shared.clone();
+    let (readings, storage_bytes) = env::task::blocking(move || readings(&measured)).await;
     let (problems, version) = problems(shared).await;
     Facts {
         name: config.node_name.clone(),
@@ -74,8 +86,8 @@ async fn facts(shared: &Shared) -> Facts {
     }
 }
 
-/// What is left of what can run short, and the capacity of the file system at `root`.
-pub(crate) fn readings(root: &std::path::Path) -> (BTreeMap<Signal, Reading>, u64) {
+/// What is left of what can run short, and the capacity of the file system that holds pods.
+pub(crate) fn readings(shared: &Shared) -> (BTreeMap<Signal, Reading>, u64) {
     let mut readings = BTreeMap::new();
     if let Ok(memory) = mounts::machine::memory() {
         readings.insert(Signal::Memory, Reading { available: memory.available_bytes, capacity: memory.total_bytes });
@@ -83,15 +95,22 @@ pub(crate) fn readings(root: &std::path::Path) -> (BTreeMap<Signal, Reading>, u6
     if let Ok((running, most)) = mounts::machine::processes() {
         readings.insert(Signal::Pids, Reading { available: most.saturating_sub(running), capacity: most });
     }
-    let space = mounts::filesystem::space(root).unwrap_or_default();
-    if space.capacity_bytes > 0 {
-        let bytes = Reading { available: space.available_bytes, capacity: space.capacity_bytes };
-        readings.insert(Signal::NodeBytes, bytes);
-    }
-    if space.inodes > 0 {
-        readings.insert(Signal::NodeInodes, Reading { available: space.inodes_free, capacity: space.inodes });
+    let space = mounts::filesystem::space(&shared.config.root).unwrap_or_default();
+    read_space(&mut readings, space, [Signal::NodeBytes, Signal::NodeInodes]);
+    if let Some(folder) = shared.garbage.known_image_folder() {
+        let space = mounts::filesystem::space(folder).unwrap_or_default();
+        read_space(&mut readings, space, [Signal::ImageBytes, Signal::ImageInodes]);
     }
     (readings, space.capacity_bytes)
+}
+
+fn read_space(readings: &mut BTreeMap<Signal, Reading>, space: Space, [bytes, inodes]: [Signal; 2]) {
+    if space.capacity_bytes > 0 {
+        readings.insert(bytes, Reading { available: space.available_bytes, capacity: space.capacity_bytes });
+    }
+    if space.inodes > 0 {
+        readings.insert(inodes, Reading { available: space.inodes_free, capacity: space.inodes });
+    }
 }
 
 /// Why the node is not ready, and the runtime's version.

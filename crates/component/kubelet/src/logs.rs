@@ -43,6 +43,17 @@ pub(crate) fn make_link(config: &Config, pod: &Pod, container: &str, attempt: u3
     env::fs::symlink(file(config, pod, container, attempt), link)
 }
 
+/// Removes what there is of a dead container's log: its link, its file, and the earlier ones of that.
+pub(crate) fn remove(config: &Config, pod: &Pod, container: &str, attempt: u32, id: &str) -> io::Result<()> {
+    remove_link(config, pod, container, id)?;
+    let log = file(config, pod, container, attempt);
+    let earlier = match rotated(&log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other?,
+    };
+    earlier.iter().chain([&log]).try_for_each(|file| env::fs::remove_file_if_exists(file))
+}
+
 /// Removes the link of a container that is removed.
 pub(crate) fn remove_link(config: &Config, pod: &Pod, container: &str, id: &str) -> io::Result<()> {
     env::fs::remove_file_if_exists(&link(config, pod, container, id))

@@ -1,5 +1,6 @@
 //! The node's pods: who is wanted, who works for them, what is left over.
 
+mod relief;
 mod resizing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,24 +20,24 @@ use tokio::sync::{mpsc, watch};
 use typed::api::core::v1::{Pod, PodSpec};
 use typed::meta::ObjectMeta;
 
+use self::relief::Relief;
 use self::resizing::Grants;
 use crate::api::{Api, ApiError, PodChange, PodStream};
 use crate::config::Config;
 use crate::events::{Notice, Recorder, Told};
+use crate::garbage::{self, Garbage};
 use crate::heartbeat;
 use crate::images::Images;
 use crate::manifests;
+use crate::metrics::Metrics;
 use crate::pressure;
 use crate::shared::Shared;
 use crate::statuses::Statuses;
+use crate::storage;
 use crate::upkeep;
 use crate::volumes::Volumes;
 use crate::worker::{Desired, Handle, Worker};
 
-/// How often the whole node is looked at, for what nobody told.
-const RELIST_INTERVAL: Duration = Duration::from_secs(60);
-/// What an evicted pod has to end in (hard thresholds).
-const EVICTION_GRACE_SECONDS: i64 = 1;
 /// How long to wait before asking for the runtime's events again.
 const EVENTS_RETRY: Duration = Duration::from_secs(5);
 /// How long a pod whose worker died waits for another one.
@@ -74,6 +75,7 @@ pub struct Kubelet {
     /// What the last relist saw of each pod.
     listed: BTreeMap<String, u64>,
     unread: Unread,
+    relief: Relief,
 }
 
 /// Whose pods are not known yet.
@@ -110,6 +112,21 @@ impl View {
         &self.shared.config
     }
 
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// What all pods share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The machine.
+    pub(crate) fn machine(&self) -> &mounts::machine::Machine {
+        &self.shared.machine
+    }
+
     /// The cgroups.
     pub(crate) fn cgroups(&self) -> &Cgroups {
         &self.shared.cgroups
@@ -131,6 +148,8 @@ impl Kubelet {
         let shared = Shared {
             images: Images::new(runtime.clone(), api.clone(), recorder.clone(), config.clone()),
             volumes: Volumes { config: config.clone(), api: api.clone() },
+            garbage: Garbage::default(),
+            metrics: Metrics::default(),
             cgroups: Cgroups::at(&config.cgroup_mount, config.cgroup_driver),
             machine: mounts::machine::machine()?,
             statuses: Statuses::start(api.clone()),
@@ -151,6 +170,7 @@ impl Kubelet {
             ended_in,
             listed: BTreeMap::new(),
             unread: Unread { manifests: true, api: true },
+            relief: Relief::default(),
         })
     }
 
@@ -173,9 +193,14 @@ impl Kubelet {
         let _events = env::task::spawn(env::task::Fate::Local, "runtime-events", events).abort_on_drop();
         let heartbeat = heartbeat::run(self.shared.clone());
         let _heartbeat = env::task::spawn(env::task::Fate::Vital, "heartbeat", heartbeat).abort_on_drop();
+        let images = garbage::run(self.shared.clone());
+        let _images = env::task::spawn(env::task::Fate::Vital, "image-garbage", images).abort_on_drop();
+        let (verdicts, mut judged) = mpsc::channel(QUEUE_LENGTH_MAX);
+        let measuring = storage::run(self.shared.clone(), verdicts);
+        let _measuring = env::task::spawn(env::task::Fate::Vital, "disk-use", measuring).abort_on_drop();
         let mut api: PodStream = self.shared.api.pods();
-        let interval = self.shared.config.upkeep_interval;
-        let (mut relist, mut upkeep) = (next(RELIST_INTERVAL), next(interval));
+        let (interval, relist_interval) = (self.shared.config.upkeep_interval, self.shared.config.relist_interval);
+        let (mut relist, mut upkeep) = (next(relist_interval), next(interval));
         // Whoever is not wanted is ended only when we know who is: from the folder, and from the API server.
         self.unread = Unread { manifests: has_manifests, api: true };
         loop {
@@ -202,13 +227,13 @@ impl Kubelet {
                     self.mirror();
                     // What kept a resize waiting may be over without a word.
                     self.grant_resizes();
-                    relist = next(RELIST_INTERVAL);
+                    relist = next(relist_interval);
                 }
+                Some((uid, limit, verdict)) = judged.recv() => self.put_out(&uid, limit, verdict),
+                () = self.relief.reclaimed() => self.evict().await,
                 () = env::time::sleep_until(upkeep) => {
-                    if !self.workers.is_empty() {
-                        upkeep::run(&self.shared).await;
-                        self.relieve().await;
-                    }
+                    upkeep::run(&self.shared).await;
+                    self.relieve().await;
                     upkeep = next(interval);
                 }
             }
@@ -421,29 +446,9 @@ impl Kubelet {
         self.hire_wanted();
     }
 
-    /// Ends one pod when the node runs short, and waits for the effect before it ends another.
-    async fn relieve(&self) {
-        let Some((threshold, reading)) = pressure::crossed(&self.shared).await else { return };
-        let wanted: Vec<Desired> = self.workers.values().map(|handle| handle.desired.borrow().clone()).collect();
-        let over: BTreeSet<String> = self.shared.statuses.pods().iter().filter(|pod| is_over(pod)).map(uid).collect();
-        let alive = wanted.iter().filter(|desired| !over.contains(&uid(&desired.pod)));
-        if alive.clone().any(|desired| desired.ending.is_some()) {
-            return;
-        }
-        let pods = alive.map(|desired| desired.pod.clone()).collect();
-        let Some((pod, verdict)) = pressure::victim(&self.shared, threshold, reading, pods).await else {
-            return tracing::warn!(signal = ?threshold.signal, "the node runs short and has no pod to evict");
-        };
-        self.shared.recorder.tell(&pod, None, Notice::warning("Evicted", &verdict.message));
-        if let Some(handle) = self.workers.get(&uid(&pod)) {
-            let grace_seconds = EVICTION_GRACE_SECONDS;
-            let ending = Ending { since: env::time::now(), grace_seconds, verdict: Some(verdict) };
-            handle.desired.send_modify(|desired| desired.ending = Some(ending));
-        }
-    }
-
     /// Looks at the whole node: wakes the workers of pods that changed, and ends what belongs to nobody.
     async fn relist(&mut self, may_end: bool) {
+        let began = env::time::Instant::now();
         let (sandboxes, containers) = match futures::try_join!(
             self.shared.runtime.sandbox_list(PodSandboxFilter::default()),
             self.shared.runtime.container_list(ContainerFilter::default())
@@ -453,13 +458,13 @@ impl Kubelet {
         };
         let mut seen: BTreeMap<String, u64> = BTreeMap::new();
         let mut owners: BTreeMap<String, Pod> = BTreeMap::new();
-        let sandboxes = sandboxes
+        let listed_sandboxes = sandboxes
             .iter()
             .map(|it| (&it.labels, &it.annotations, &it.id, it.state() == PodSandboxState::SandboxReady));
-        let containers = containers
+        let listed_containers = containers
             .iter()
             .map(|it| (&it.labels, &it.annotations, &it.id, it.state() == ContainerState::ContainerRunning));
-        for (labels, annotations, id, alive) in sandboxes.chain(containers) {
+        for (labels, annotations, id, alive) in listed_sandboxes.chain(listed_containers) {
             let Some(uid) = labels.get(label::POD_UID) else { continue };
             *seen.entry(uid.clone()).or_default() ^= fingerprint(id, alive);
             owners.entry(uid.clone()).or_insert_with(|| stranger(labels, annotations));
@@ -480,6 +485,12 @@ impl Kubelet {
             self.set_to_work(uid, worker);
         }
         self.listed = seen;
+        self.shared.metrics.relisted(began.elapsed());
+        garbage::collect_containers(&self.shared, &containers, &sandboxes, &self.owners(), false).await;
+        if may_end {
+            let known: BTreeSet<String> = self.workers.keys().cloned().collect();
+            garbage::sweep(&self.shared, &known).await;
+        }
     }
 }
 

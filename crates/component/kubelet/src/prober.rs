@@ -7,8 +7,9 @@ use podplan::probe::{Findings, KINDS, Kind, Machine, Settings};
 use tokio::sync::watch;
 use typed::api::core::v1::{Pod, Probe};
 
-use crate::checks::{self, Subject};
-use crate::events::{Notice, Recorder};
+use crate::checks::{self, Health, Subject};
+use crate::events::Notice;
+use crate::shared::Shared;
 
 /// Running probes; they end when this is dropped.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(crate) struct Probes {
 pub(crate) struct Context {
     pub(crate) pod: Arc<Pod>,
     pub(crate) findings: watch::Sender<Findings>,
-    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) started_at: jiff::Timestamp,
 }
 
@@ -41,8 +42,23 @@ pub(crate) fn start(subject: &Subject, context: &Context) -> Probes {
     Probes { _tasks: tasks.collect() }
 }
 
+/// Shows what is counted of a probe for as long as it runs.
+struct Shown {
+    context: Context,
+    container: String,
+    kind: Kind,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.context.shared.metrics.forget_probes(&self.context.pod, &self.container, self.kind);
+    }
+}
+
 async fn run(subject: Subject, context: Context, probe: Probe, mut machine: Machine) {
     let mut findings = context.findings.subscribe();
+    let container = subject.container.name.clone();
+    let _shown = Shown { context: context.clone(), container, kind: machine.kind() };
     loop {
         let started = findings.borrow_and_update().started(&subject.id, &subject.container);
         let Some(due) = machine.due(started) else {
@@ -60,8 +76,9 @@ async fn run(subject: Subject, context: Context, probe: Probe, mut machine: Mach
         let at = env::time::now();
         let limit = Duration::try_from(machine.settings().timeout).unwrap_or(Duration::from_secs(1));
         let outcome = checks::probe(&subject, &probe, limit).await;
+        context.shared.metrics.probed(&context.pod, &subject.container.name, machine.kind(), &outcome);
         tell(&subject, &context, machine.kind(), &outcome);
-        if let Some(verdict) = machine.step(at, outcome.ok().map(|(well, _)| well)) {
+        if let Some(verdict) = machine.step(at, outcome.ok().map(|(health, _)| health != Health::Unwell)) {
             context.findings.send_modify(|findings| findings.set(&subject.id, machine.kind(), verdict));
         }
     }
@@ -69,9 +86,14 @@ async fn run(subject: Subject, context: Context, probe: Probe, mut machine: Mach
 
 fn tell(subject: &Subject, context: &Context, kind: Kind, outcome: &checks::Outcome) {
     let message = match outcome {
-        Ok((true, _)) => return,
-        Ok((false, message)) => format!("{} probe failed: {message}", kind.text()),
+        Ok((Health::Well, _)) => return,
+        Ok((Health::Warning, message)) => {
+            let message = format!("{} probe warning: {message}", kind.text());
+            let notice = Notice::warning("ProbeWarning", &message);
+            return context.shared.recorder.tell(&context.pod, Some(&subject.container.name), notice);
+        }
+        Ok((Health::Unwell, message)) => format!("{} probe failed: {message}", kind.text()),
         Err(problem) => format!("{} probe errored and resulted in unknown state: {problem}", kind.text()),
     };
-    context.recorder.tell(&context.pod, Some(&subject.container.name), Notice::warning("Unhealthy", &message));
+    context.shared.recorder.tell(&context.pod, Some(&subject.container.name), Notice::warning("Unhealthy", &message));
 }

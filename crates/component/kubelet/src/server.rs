@@ -3,6 +3,7 @@
 //! Whoever asks is admitted by a [`Gatekeeper`] first: authentication and authorization are not this module's, and there
 //! is no way past them. Checkpoints and the node's own logs answer 501 until they are built.
 
+mod configz;
 mod logs;
 mod metrics;
 pub(crate) mod query;
@@ -165,8 +166,10 @@ async fn route(view: &View, request: Request<Body>) -> Response<Body> {
         ["stats", "summary"] if reads => stats::summary(view).await,
         ["metrics", "resource"] if reads => stats::resource_metrics(view).await,
         ["metrics"] if reads => metrics::own(view),
+        ["metrics", "probes"] if reads => stats::exposition_response(view.metrics().encode_probes()),
+        ["configz"] if reads => json(&configz::answer(view.config())),
         ["metrics", "cadvisor"] if reads => metrics::cadvisor(view).await,
-        ["checkpoint" | "runningpods" | "logs" | "configz", ..] | ["metrics", ..] => {
+        ["checkpoint" | "runningpods" | "logs", ..] | ["metrics", ..] => {
             let message = format!("{path} is not built");
             text(StatusCode::NOT_IMPLEMENTED, &message)
         }

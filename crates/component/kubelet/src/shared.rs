@@ -10,7 +10,9 @@ use podplan::fields::Facts;
 use crate::api::Api;
 use crate::config::Config;
 use crate::events::Recorder;
+use crate::garbage::Garbage;
 use crate::images::Images;
+use crate::metrics::Metrics;
 use crate::statuses::Statuses;
 use crate::volumes::Volumes;
 
@@ -22,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) api: Arc<dyn Api>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) images: Images,
+    pub(crate) garbage: Garbage,
+    pub(crate) metrics: Metrics,
     pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,

@@ -65,6 +65,13 @@ impl Statuses {
         board.values().map(|(pod, status)| Pod { status: Some(status.clone()), ..Pod::clone(pod) }).collect()
     }
 
+    /// Those pods for whose objects `holds` is true, with their latest statuses.
+    pub(crate) fn pods_that(&self, holds: impl Fn(&Pod) -> bool) -> Vec<Pod> {
+        let board = self.board.lock();
+        let fitting = board.values().filter(|(pod, _)| holds(pod));
+        fitting.map(|(pod, status)| Pod { status: Some(status.clone()), ..Pod::clone(pod) }).collect()
+    }
+
     /// Changes whenever the board does.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()

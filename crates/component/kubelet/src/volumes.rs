@@ -12,7 +12,8 @@ use mounts::atomic;
 use mounts::ownership::{self, Change};
 use podplan::environment::Environment;
 use podplan::fields::Facts;
-use typed::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume, VolumeMount};
+use podplan::storage;
+use typed::api::core::v1::{Container, HostPathVolumeSource, Pod, Volume, VolumeMount};
 
 use crate::api::Api;
 use crate::config::Config;
@@ -59,9 +60,10 @@ impl Volumes {
             return Ok(Place::Path { path, read_only: false });
         }
         if let Some(source) = &volume.empty_dir {
-            let (path, source, group) = (self.folder(pod, "empty-dir", &volume.name), source.clone(), fs_group(pod));
-            let made = path.clone();
-            env::task::blocking(move || empty_dir(&made, &source, group)).await.map_err(text)?;
+            let (path, group) = (folder(&self.config, pod, EMPTY_DIR, &volume.name), fs_group(pod));
+            let bytes_max = storage::memory_volume_bytes(pod, source, facts.allocatable_memory_bytes);
+            let (made, medium) = (path.clone(), source.medium.clone().unwrap_or_default());
+            env::task::blocking(move || empty_dir(&made, &medium, bytes_max, group)).await.map_err(text)?;
             return Ok(Place::Path { path, read_only: false });
         }
         if let Some(source) = &volume.image {
@@ -74,10 +76,10 @@ impl Volumes {
         let Some((plugin, files)) = payload::of_volume(&*self.api, pod, volume, facts).await? else {
             return Err(format!("volumes of the kind of \"{}\" are not built", volume.name));
         };
-        let (path, group) = (self.folder(pod, plugin, &volume.name), fs_group(pod));
+        let (path, group) = (folder(&self.config, pod, plugin, &volume.name), fs_group(pod));
         let made = path.clone();
         // Secrets never touch a disk.
-        let in_memory = plugin != "configmap";
+        let in_memory = plugin != CONFIG_MAP;
         env::task::blocking(move || write(&made, &files, in_memory, group)).await.map_err(text)?;
         Ok(Place::Path { path, read_only: true })
     }
@@ -111,11 +113,6 @@ impl Volumes {
         });
         prepared.await?;
         Ok(Place::Path { path, read_only })
-    }
-
-    fn folder(&self, pod: &Pod, plugin: &str, name: &str) -> PathBuf {
-        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-        self.config.pod_folder(uid).join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
     }
 
     /// The mounts of a container, in the order of the specification.
@@ -201,6 +198,25 @@ impl Volumes {
     }
 }
 
+/// The plugins whose volumes are on the node's disk.
+const EMPTY_DIR: &str = "empty-dir";
+const CONFIG_MAP: &str = "configmap";
+
+fn folder(config: &Config, pod: &Pod, plugin: &str, name: &str) -> PathBuf {
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    config.pod_folder(uid).join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
+}
+
+/// The folder of a volume that is the pod's alone and takes room on the node; `None` for all others.
+pub(crate) fn own_folder(config: &Config, pod: &Pod, volume: &Volume) -> Option<PathBuf> {
+    let plugin = match (&volume.empty_dir, &volume.config_map) {
+        (Some(_), _) => EMPTY_DIR,
+        (None, Some(_)) => CONFIG_MAP,
+        (None, None) => return None,
+    };
+    Some(folder(config, pod, plugin, &volume.name))
+}
+
 /// Whether a volume of the pod shows API objects, which may change.
 pub(crate) fn shows_objects(pod: &Pod) -> bool {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
@@ -252,13 +268,11 @@ fn is_mounted(path: &Path) -> io::Result<bool> {
     Ok(mounts::mount::table()?.iter().any(|entry| entry.target == path))
 }
 
-fn empty_dir(path: &Path, source: &EmptyDirVolumeSource, group: Option<(u32, Change)>) -> io::Result<()> {
+fn empty_dir(path: &Path, medium: &str, bytes_max: u64, group: Option<(u32, Change)>) -> io::Result<()> {
     let fresh = !path.exists();
     env::fs::create_dir_all(path)?;
-    let medium = source.medium.as_deref().unwrap_or_default();
-    let size = source.size_limit.as_ref().and_then(podplan::quantity::value).and_then(|size| u64::try_from(size).ok());
     if medium == "Memory" && !is_mounted(path)? {
-        mounts::mount::tmpfs(path, size.filter(|size| *size > 0))?;
+        mounts::mount::tmpfs(path, Some(bytes_max).filter(|bytes| *bytes > 0))?;
     } else if let Some(page) = medium.strip_prefix("HugePages-").filter(|_| !is_mounted(path).unwrap_or(false)) {
         let quantity = typed::resource::Quantity(page.to_owned());
         let bytes = podplan::quantity::value(&quantity).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();

@@ -285,7 +285,7 @@ impl Worker {
             let context = prober::Context {
                 pod: pod.clone(),
                 findings: self.findings.clone(),
-                recorder: self.shared.recorder.clone(),
+                shared: self.shared.clone(),
                 started_at: seen.started_at.unwrap_or(seen.created_at),
             };
             self.probes.insert(seen.id.clone(), prober::start(&subject, &context));
@@ -459,7 +459,8 @@ impl Worker {
         self.places = None;
         self.shared.volumes.release(uid).await?;
         let (cgroups, path) = (self.shared.cgroups.clone(), self.shared.config.pod_cgroup(pod));
-        env::task::blocking(move || cgroups.remove(&path)).await
+        // What the runtime lost sight of, such as a sandbox that it was killed in the midst of making, ends here.
+        env::task::blocking(move || cgroups.end(&path).and_then(|()| cgroups.remove(&path))).await
     }
 
     /// Removes containers, sandboxes and logs.

@@ -100,6 +100,13 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Kills every process in the cgroup and below it. They go some time later: [`Cgroups::remove`] fails until then.
+    pub fn end(&self, path: &[String]) -> io::Result<()> {
+        let folder = self.folder("memory", path);
+        let at_once = folder.join("cgroup.kill");
+        if at_once.exists() { put(&at_once, "1") } else { kill_tree(&folder) }
+    }
+
     /// Removes the cgroup with everything below it. Processes in it must have ended.
     pub fn remove(&self, path: &[String]) -> io::Result<()> {
         self.folders(path).iter().try_for_each(|folder| remove_tree(folder))
@@ -159,14 +166,15 @@ impl Cgroups {
         Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 
-    /// The names of the cgroups directly below.
+    /// The cgroups directly below, each as the name that would be last in its path.
     pub fn children(&self, path: &[String]) -> io::Result<Vec<String>> {
         let entries = match env::fs::read_dir(self.folder("memory", path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
         let folders = entries.flatten().filter(|entry| entry.path().is_dir());
-        Ok(folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(names.filter_map(|name| self.driver.child(path, &name)).collect())
     }
 
     /// What the cgroup uses.
@@ -203,6 +211,24 @@ impl Cgroups {
 fn put(file: &Path, value: &str) -> io::Result<()> {
     env::fs::write_in_place(file, value.as_bytes())
         .map_err(|error| io::Error::new(error.kind(), format!("{} = {value}: {error}", file.display())))
+}
+
+fn kill_tree(folder: &Path) -> io::Result<()> {
+    let text = match env::fs::read_to_string(folder.join("cgroup.procs")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for pid in text.lines().filter_map(|line| line.parse().ok()) {
+        match nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL) {
+            // It went by itself.
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for entry in env::fs::read_dir(folder)?.flatten().filter(|entry| entry.path().is_dir()) {
+        kill_tree(&entry.path())?;
+    }
+    Ok(())
 }
 
 fn inherit(folder: &Path, file: &str) -> io::Result<()> {

@@ -30,6 +30,11 @@ pub fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
+/// Whether two paths are on one file system.
+pub fn is_same(left: &Path, right: &Path) -> io::Result<bool> {
+    Ok(env::fs::metadata(left)?.dev() == env::fs::metadata(right)?.dev())
+}
+
 /// What a folder uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Use {

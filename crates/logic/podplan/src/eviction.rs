@@ -1,10 +1,13 @@
 //! Node pressure: when it begins, and whom it costs.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
+use object::quantity::Format;
 use typed::api::core::v1::Pod;
 
 use crate::qos::{self, Class};
-use crate::resources;
+use crate::{quantity, resources};
 
 /// What can run short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +43,32 @@ impl Signal {
             Signal::NodeBytes | Signal::ImageBytes => "ephemeral-storage",
             Signal::NodeInodes | Signal::ImageInodes => "inodes",
             Signal::Pids => "pids",
+        }
+    }
+
+    /// Whether it is about bytes or inodes of a disk.
+    pub fn is_of_disk(self) -> bool {
+        self.condition() == "DiskPressure"
+    }
+
+    /// Whether throwing away dead containers and unused images may help; `apart`: images have a disk of their own.
+    pub fn is_relieved_by_garbage(self, apart: bool) -> bool {
+        match self {
+            Signal::ImageBytes | Signal::ImageInodes => true,
+            Signal::NodeBytes | Signal::NodeInodes => !apart,
+            Signal::Memory | Signal::Pids => false,
+        }
+    }
+
+    /// Its name, as settings and metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Memory => "memory.available",
+            Signal::NodeBytes => "nodefs.available",
+            Signal::NodeInodes => "nodefs.inodesFree",
+            Signal::ImageBytes => "imagefs.available",
+            Signal::ImageInodes => "imagefs.inodesFree",
+            Signal::Pids => "pid.available",
         }
     }
 
@@ -137,7 +166,13 @@ pub fn rank<'a>(signal: Signal, pods: &[Usage<'a>]) -> Vec<&'a Pod> {
 
 fn key(signal: Signal, usage: &Usage<'_>) -> (bool, i32, i128) {
     let priority = usage.pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or_default();
-    let asked = if signal == Signal::Memory { resources::totals(usage.pod).memory_request_bytes } else { 0 };
+    let asked = match signal {
+        Signal::Memory => resources::totals(usage.pod).memory_request_bytes,
+        Signal::NodeBytes | Signal::ImageBytes => {
+            resources::requests(usage.pod).get(signal.resource()).and_then(quantity::value).unwrap_or_default()
+        }
+        Signal::NodeInodes | Signal::ImageInodes | Signal::Pids => 0,
+    };
     let above = i128::from(usage.used) - i128::from(asked);
     (above <= 0, priority, -above)
 }
@@ -155,6 +190,26 @@ pub fn message(signal: Signal, threshold: &str, available: &str) -> String {
         "The node was low on resource: {}. Threshold quantity: {threshold}, available: {available}. ",
         signal.resource()
     )
+}
+
+/// What is said besides of the containers that used more than they asked for; `used` is by container's name.
+pub fn greedy(signal: Signal, pod: &Pod, used: &BTreeMap<String, u64>) -> String {
+    let resource = signal.resource();
+    let mut said = String::new();
+    for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
+        let Some(used) = used.get(&container.name).and_then(|used| i64::try_from(*used).ok()) else { continue };
+        let asked = container.resources.as_ref().and_then(|it| it.requests.as_ref()?.get(resource));
+        if used > asked.and_then(quantity::value).unwrap_or_default() {
+            let (name, used) = (&container.name, object::Quantity::whole(used, Format::BinarySi));
+            let asked = asked.and_then(|asked| object::Quantity::parse(&asked.0).ok());
+            let asked = asked.map_or_else(|| "0".to_owned(), |asked| asked.text().to_string());
+            let used = used.text();
+            said += &format!(
+                "Container {name} was using {used}, request is {asked}, has larger consumption of {resource}. "
+            );
+        }
+    }
+    said
 }
 
 /// Whether a new pod is turned away while the node is under pressure. Best-effort pods are under memory pressure, all but

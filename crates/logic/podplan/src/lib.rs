@@ -36,6 +36,7 @@ pub mod resources;
 pub mod restart;
 pub mod security;
 pub mod status;
+pub mod storage;
 pub mod termination;
 
 mod initialization;

@@ -182,6 +182,27 @@ fn conditions(
     result
 }
 
+/// The reasons of the events that a node tells of when its conditions change. Of what was not known before, only
+/// pressures are told, as upstream does.
+pub fn transitions(before: Option<&NodeStatus>, after: &NodeStatus) -> Vec<&'static str> {
+    let status = |of: &NodeStatus, type_: &str| {
+        let found = of.conditions.iter().flatten().find(|condition| condition.type_ == type_);
+        found.map(|condition| condition.status.clone())
+    };
+    let told = [
+        ("MemoryPressure", "NodeHasInsufficientMemory", "NodeHasSufficientMemory"),
+        ("DiskPressure", "NodeHasDiskPressure", "NodeHasNoDiskPressure"),
+        ("PIDPressure", "NodeHasInsufficientPID", "NodeHasSufficientPID"),
+        ("Ready", "NodeReady", "NodeNotReady"),
+    ];
+    let reason = |(type_, yes, no): &(&str, &'static str, &'static str)| {
+        let (was, is) = (before.and_then(|before| status(before, type_)), status(after, type_)?);
+        let is_news = was.as_ref() != Some(&is) && (was.is_some() || *type_ != "Ready");
+        is_news.then_some(if is == "True" { *yes } else { *no })
+    };
+    told.iter().filter_map(reason).collect()
+}
+
 /// Whether two statuses differ in more than their heartbeats: then the second is written at once.
 pub fn changed(before: &NodeStatus, after: &NodeStatus) -> bool {
     let still = |status: &NodeStatus| {

@@ -275,6 +275,12 @@ pub fn cgroup_path(pod: &Pod) -> Vec<String> {
     path
 }
 
+/// The paths of the cgroups that pods' cgroups are in, below `root`.
+pub fn tiers(root: &[String]) -> [Vec<String>; 3] {
+    [&["kubepods"][..], &["kubepods", "burstable"], &["kubepods", "besteffort"]]
+        .map(|names| root.iter().cloned().chain(names.iter().map(|name| (*name).to_owned())).collect())
+}
+
 /// The weight of the burstable tier: what its pods ask for together.
 pub fn burstable_shares<'a>(pods: impl Iterator<Item = &'a Pod>) -> u64 {
     let asked = pods.filter(|pod| qos::class(pod) == Class::Burstable).map(|pod| totals(pod).cpu_request_milli);

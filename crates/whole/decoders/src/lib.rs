@@ -33,7 +33,7 @@ pub use machine::{netlink, node, store};
 pub use requests::requests;
 pub use scalars::scalars;
 pub use selectors::selectors;
-pub use wires::{dns, streams};
+pub use wires::{corefile, dns, streams};
 
 /// Feeds a decoder, and panics where a promise is broken.
 pub type Target = fn(&[u8]);
@@ -42,6 +42,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("apply", apply),
     ("certificates", certificates),
+    ("corefile", corefile),
     ("credentials", credentials),
     ("dns", dns),
     ("json", json),

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use dns::{Config, Index, Outcome, Query, corefile};
+use dns::config::Kubernetes;
+use dns::corefile::{self, Around};
+use dns::{Index, Outcome, Query, Rules};
 use hickory_proto::op::Message;
 use streaming::spdy::frame::Event;
 
@@ -38,8 +40,14 @@ fn joined(events: Vec<Event>) -> Vec<Event> {
     joined
 }
 
+/// What every client takes.
+const UDP_BYTES: usize = 512;
+
+static KUBERNETES: LazyLock<Kubernetes> =
+    LazyLock::new(|| Kubernetes::usual("cluster.local", Vec::new()).expect("it is a zone"));
+
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let mut index = Index::new(&Config { pods: true, ..Config::default() }, 1);
+    let mut index = Index::new(1);
     index.namespace_set("default");
     let service = br#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},
         "spec":{"clusterIPs":["10.96.0.10","fd00::a"],"ports":[{"name":"http","port":80,"protocol":"TCP"}]}}"#;
@@ -52,12 +60,12 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     index
 });
 
-/// A question, or a question and what another resolver answers to it, the two divided by their length in the first
-/// byte; or a Corefile with a resolver file behind a zero byte.
+/// A question, or a question and what another resolver answers to it, the two divided by their length in the first byte.
 pub fn dns(bytes: &[u8]) {
     if let Ok(query) = Query::read(bytes) {
         let mut reply = Vec::new();
-        if INDEX.answer_udp(&query, &mut reply) != Outcome::Forward {
+        let rules = Rules { kubernetes: &KUBERNETES, rotates: true };
+        if INDEX.answer(rules, &query, &mut reply, UDP_BYTES) != Outcome::Forward {
             let read = Message::from_vec(&reply).unwrap_or_else(|error| panic!("{error}: {reply:?}"));
             assert_eq!(read.metadata.id, u16::from_be_bytes([bytes[0], bytes[1]]), "a reply is to its question");
         }
@@ -66,8 +74,18 @@ pub fn dns(bytes: &[u8]) {
         let (question, answer) = rest.split_at(usize::from(*length).min(rest.len()));
         dns::fuzz::forwarded(question, answer);
     }
-    let (text, resolv_conf) = halves(bytes);
-    if let (Ok(text), Ok(resolv_conf)) = (std::str::from_utf8(text), std::str::from_utf8(resolv_conf)) {
-        drop(corefile::read(text, resolv_conf, &[]));
+}
+
+/// A Corefile, with the file that it refers to behind a zero byte. What is understood is the same when it is read again.
+pub fn corefile(bytes: &[u8]) {
+    let (text, file) = halves(bytes);
+    let (Ok(text), Ok(file)) = (std::str::from_utf8(text), std::str::from_utf8(file)) else { return };
+    let read = || {
+        let around = Around { file: &|_path| Some(file.to_owned()), own: &[] };
+        corefile::read(text, around)
+    };
+    match read() {
+        Ok(settings) => assert!(!settings.blocks.is_empty() && read().as_ref() == Ok(&settings)),
+        Err(problem) => assert!(problem.to_string().starts_with("Corefile:"), "{problem}"),
     }
 }

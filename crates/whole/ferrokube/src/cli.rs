@@ -123,9 +123,9 @@ pub(crate) struct WebOptions {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DnsOptions {
-    /// The cluster's zone.
-    #[arg(long, default_value = "cluster.local")]
-    pub(crate) zone: String,
+    /// The Corefile; without one, kubeadm's holds.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) conf: Option<PathBuf>,
     /// The addresses of this name service.
     #[arg(long)]
     pub(crate) own_address: Vec<IpAddr>,

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::RwLock;
 use std::time::Duration;
 
-use dns::{Config, Index, Server, bind};
+use dns::corefile::{self, Around};
+use dns::{Index, Server, bind};
 use env::net::{UdpSocket, connect_tcp};
 use env::task::{Fate, Shutdown, spawn};
 use env::time::timeout;
@@ -21,14 +22,14 @@ use typed::meta::ObjectMeta;
 const PATIENCE: Duration = Duration::from_secs(5);
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-fn question(name: &str) -> Message {
+pub(crate) fn question(name: &str) -> Message {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
     message
 }
 
-async fn ask(server: SocketAddr, message: &Message) -> Message {
+pub(crate) async fn ask(server: SocketAddr, message: &Message) -> Message {
     let socket = UdpSocket::bind(ANY).await.unwrap();
     socket.send_to(&message.to_vec().unwrap(), server).await.unwrap();
     let mut buffer = [0; 4_096];
@@ -67,13 +68,24 @@ async fn upstream() -> (SocketAddr, Arc<AtomicUsize>) {
     (address, asked)
 }
 
+/// The usual servers, with these resolvers instead of the machine's.
 async fn serve(upstreams: Vec<SocketAddr>) -> (SocketAddr, Arc<RwLock<Index>>, Shutdown) {
-    let config = Config { upstreams, ..Config::default() };
-    let index = Arc::new(RwLock::new(Index::new(&config, 1)));
+    let kubernetes = "kubernetes cluster.local in-addr.arpa {\n fallthrough in-addr.arpa\n}";
+    serve_as(&format!(". {{\n{kubernetes}\n{}cache 30\n}}", forward(&upstreams))).await
+}
+
+fn forward(upstreams: &[SocketAddr]) -> String {
+    let texts: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { String::new() } else { format!("forward . {} {{\npolicy sequential\n}}\n", texts.join(" ")) }
+}
+
+async fn serve_as(text: &str) -> (SocketAddr, Arc<RwLock<Index>>, Shutdown) {
+    let settings = corefile::read(text, Around { file: &|_path| None, own: &[] }).unwrap();
+    let index = Arc::new(RwLock::new(Index::new(1)));
     let sockets = bind(ANY).await.unwrap();
     let address = sockets.address().unwrap();
     let shutdown = Shutdown::new();
-    let server = Server::new(&config, Arc::clone(&index));
+    let server = Server::of(&settings, Arc::clone(&index));
     spawn(Fate::Local, "server", server.run(sockets, shutdown.clone()));
     (address, index, shutdown)
 }
@@ -126,5 +138,42 @@ async fn says_so_when_nobody_knows() {
     let (server, _, shutdown) = serve(vec![closed]).await;
     let answer = ask(server, &question("www.example.com.")).await;
     assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+    shutdown.cancel();
+}
+
+#[tokio::test]
+async fn zones_have_servers_of_their_own() {
+    let (root, asked_root) = upstream().await;
+    let (stub, asked_stub) = upstream().await;
+    let text = format!(
+        "corp.example {{\n{}}}\n. {{\nhosts {{\n192.0.2.9 by.hand\nfallthrough\n}}\n{}}}\nempty.example {{\n}}",
+        forward(&[stub]),
+        forward(&[root])
+    );
+    let (server, _, shutdown) = serve_as(&text).await;
+    let told = async |name: &str| {
+        let answer = ask(server, &question(name)).await;
+        let data = answer.answers.first().map(|record| record.data.to_string()).unwrap_or_default();
+        format!("{:?} {data}", answer.metadata.response_code)
+    };
+    assert_eq!(told("www.corp.example.").await, "NoError 192.0.2.1");
+    assert_eq!(told("www.example.com.").await, "NoError 192.0.2.1");
+    assert_eq!(told("by.hand.").await, "NoError 192.0.2.9");
+    assert_eq!(told("x.empty.example.").await, "ServFail ", "nobody is left to ask");
+    assert_eq!((asked_stub.load(Ordering::SeqCst), asked_root.load(Ordering::SeqCst)), (1, 1));
+    shutdown.cancel();
+    let (server, _, shutdown) = serve_as("corp.example {\n}").await;
+    let answer = ask(server, &question("www.example.com.")).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::Refused, "it is no server for that");
+    shutdown.cancel();
+}
+
+#[tokio::test]
+async fn another_resolver_is_asked_when_one_does_not_answer() {
+    let closed = UdpSocket::bind(ANY).await.unwrap().local_addr().unwrap();
+    let (resolver, asked) = upstream().await;
+    let (server, _, shutdown) = serve(vec![closed, resolver]).await;
+    let answer = ask(server, &question("www.example.com.")).await;
+    assert_eq!((answer.answers.len(), asked.load(Ordering::SeqCst)), (1, 1));
     shutdown.cancel();
 }

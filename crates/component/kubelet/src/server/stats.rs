@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use mounts::cgroup::{Cgroups, Pressure, PressureKind, Usage};
 use mounts::filesystem::{self, Space};
 use object::Value;
+use podplan::storage::Usage as Disk;
 use serving::Body;
 use typed::api::core::v1::Pod;
 
 use crate::config::Config;
 use crate::node::View;
 use crate::server::json;
+use crate::storage;
 
 /// The use of a pod and of its running containers.
 struct PodUse {
@@ -61,16 +63,24 @@ fn containers(cgroups: &Cgroups, config: &Config, pod: &Pod) -> Vec<(String, Opt
 
 pub(super) async fn summary(view: &View) -> Response<Body> {
     let (node, pods, now) = uses(view).await;
-    let root = view.config().root.clone();
-    let space = env::task::blocking(move || filesystem::space(&root)).await.ok();
+    let layers = storage::layers(view.shared()).await;
+    let shared = view.shared().clone();
+    let (space, images, pods, disks) = env::task::blocking(move || {
+        let disks: Vec<Disk> = pods.iter().map(|it| storage::measure(&shared, &it.pod, &layers)).collect();
+        let images = shared.garbage.known_image_folder().and_then(|folder| filesystem::space(folder).ok());
+        (filesystem::space(&shared.config.root).ok(), images, pods, disks)
+    })
+    .await;
     let mut about_node = vec![("nodeName", Value::from(view.config().node_name.clone()))];
     about_node.extend(usage(&node, now));
     about_node.extend(space.map(|space| ("fs", file_system(space, now))));
-    let pods: Vec<Value> = pods.iter().map(|it| pod(it, now)).collect();
+    let runtime = |space| ("runtime", Value::from_pairs([("imageFs", file_system(space, now))]));
+    about_node.extend(images.map(runtime));
+    let pods: Vec<Value> = pods.iter().zip(&disks).map(|(it, disk)| pod(it, disk, now)).collect();
     json(&Value::from_pairs([("node", Value::from_pairs(about_node)), ("pods", Value::from(pods))]))
 }
 
-fn pod(it: &PodUse, now: Timestamp) -> Value {
+fn pod(it: &PodUse, disk: &Disk, now: Timestamp) -> Value {
     let text = |value: &Option<String>| Value::from(value.clone().unwrap_or_default());
     let meta = &it.pod.metadata;
     let reference =
@@ -82,6 +92,10 @@ fn pod(it: &PodUse, now: Timestamp) -> Value {
             let mut fields = vec![("name", Value::from(name.clone()))];
             fields.extend(started.map(|at| ("startTime", time(at))));
             fields.extend(usage(of, now));
+            if let Some(disk) = disk.containers.get(name) {
+                fields.push(("rootfs", used(disk.layer_bytes, now)));
+                fields.push(("logs", used(disk.log_bytes, now)));
+            }
             Value::from_pairs(fields)
         })
         .collect();
@@ -90,7 +104,17 @@ fn pod(it: &PodUse, now: Timestamp) -> Value {
     fields.extend(started.map(|started| ("startTime", time(started.0))));
     fields.push(("containers", Value::from(containers)));
     fields.extend(usage(&it.usage, now));
+    let volume = |(name, bytes): (&String, &u64)| {
+        Value::from_pairs([("time", time(now)), ("usedBytes", number(*bytes)), ("name", Value::from(name.clone()))])
+    };
+    let volumes: Vec<Value> = disk.volumes.iter().map(volume).collect();
+    fields.push(("volume", Value::from(volumes)));
+    fields.push(("ephemeral-storage", used(disk.bytes(&it.pod, false), now)));
     Value::from_pairs(fields)
+}
+
+fn used(bytes: u64, now: Timestamp) -> Value {
+    Value::from_pairs([("time", time(now)), ("usedBytes", number(bytes))])
 }
 
 fn usage(of: &Usage, now: Timestamp) -> Vec<(&'static str, Value)> {
@@ -149,7 +173,7 @@ type Series = (&'static str, &'static str, Vec<(String, f64)>);
 
 pub(super) async fn resource_metrics(view: &View) -> Response<Body> {
     let (node, pods, now) = uses(view).await;
-    let mut lines: [Series; 7] = [
+    let mut lines: [Series; 10] = [
         (
             "container_cpu_usage_seconds_total",
             "Cumulative cpu time consumed by the container in core-seconds",
@@ -161,6 +185,9 @@ pub(super) async fn resource_metrics(view: &View) -> Response<Body> {
         ("node_memory_working_set_bytes", "Current working set of the node in bytes", Vec::new()),
         ("pod_cpu_usage_seconds_total", "Cumulative cpu time consumed by the pod in core-seconds", Vec::new()),
         ("pod_memory_working_set_bytes", "Current working set of the pod in bytes", Vec::new()),
+        ("container_swap_usage_bytes", "Current amount of the container swap usage in bytes.", Vec::new()),
+        ("node_swap_usage_bytes", "Current swap usage of the node in bytes.", Vec::new()),
+        ("pod_swap_usage_bytes", "Current amount of the pod swap usage in bytes.", Vec::new()),
     ];
     let seconds = |nanos: u64| nanos as f64 / 1e9;
     let mut put = |index: usize, labels: String, value: Option<f64>| {
@@ -168,21 +195,31 @@ pub(super) async fn resource_metrics(view: &View) -> Response<Body> {
         rows.extend(value.map(|value| (labels, value)));
     };
     put(3, String::new(), node.cpu_nanos.map(seconds));
-    put(4, String::new(), node.working_set_bytes.map(|bytes| bytes as f64));
+    let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+    put(4, String::new(), bytes(node.working_set_bytes));
+    put(8, String::new(), bytes(node.swap_bytes));
     for it in &pods {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let (namespace, pod) = (text(&it.pod.metadata.namespace), text(&it.pod.metadata.name));
         let of_pod = format!("{{namespace=\"{namespace}\",pod=\"{pod}\"}}");
         put(5, of_pod.clone(), it.usage.cpu_nanos.map(seconds));
-        put(6, of_pod, it.usage.working_set_bytes.map(|bytes| bytes as f64));
+        put(6, of_pod.clone(), bytes(it.usage.working_set_bytes));
+        put(9, of_pod, bytes(it.usage.swap_bytes));
         for (name, started, of) in &it.containers {
             let labels = format!("{{container=\"{name}\",namespace=\"{namespace}\",pod=\"{pod}\"}}");
             put(0, labels.clone(), of.cpu_nanos.map(seconds));
-            put(1, labels.clone(), of.working_set_bytes.map(|bytes| bytes as f64));
+            put(1, labels.clone(), bytes(of.working_set_bytes));
+            put(7, labels.clone(), bytes(of.swap_bytes));
             put(2, labels, started.map(|at| at.as_nanosecond() as f64 / 1e9));
         }
     }
-    exposition_response(exposition(&lines, now))
+    let failed = u8::from(node.cpu_nanos.is_none());
+    let mut text = exposition(&lines, now);
+    let name = "resource_scrape_error";
+    let help = "1 if there was an error while getting container metrics, 0 otherwise";
+    writeln!(text, "# HELP {name} [STABLE] {help}\n# TYPE {name} gauge\n{name} {failed}")
+        .expect("a string takes everything");
+    exposition_response(text)
 }
 
 /// Metrics as text.
@@ -193,16 +230,31 @@ pub(super) fn exposition_response(text: String) -> Response<Body> {
     response
 }
 
-/// The use of every pod, and of every running container, by cAdvisor's labels.
-pub(super) async fn pods(view: &View) -> (Vec<(String, Usage)>, Timestamp) {
-    let (_, pods, now) = uses(view).await;
-    let mut all = Vec::new();
+/// What cAdvisor would label somebody's use with, since when it runs, and the use.
+pub(super) type Labelled = (String, Option<Timestamp>, Usage);
+
+/// The use of every pod, and of every running container, by cAdvisor's labels: `id` is the cgroup.
+pub(super) async fn pods(view: &View) -> (Vec<Labelled>, Timestamp) {
+    let (node, pods, now) = uses(view).await;
+    let mut all = vec![(r#"container="",id="/",image="",name="",namespace="",pod="""#.to_owned(), None, node)];
     for it in pods {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let (namespace, pod) = (text(&it.pod.metadata.namespace), text(&it.pod.metadata.name));
-        let labels = |container: &str| format!("{{container=\"{container}\",namespace=\"{namespace}\",pod=\"{pod}\"}}");
-        all.extend(it.containers.into_iter().map(|(name, _, usage)| (labels(&name), usage)));
-        all.push((labels(""), it.usage));
+        let cgroup = format!("/{}", view.config().pod_cgroup(&it.pod).join("/"));
+        let labels = |container: &str, id: &str, image: &str, name: &str| {
+            let rest = format!("namespace=\"{namespace}\",pod=\"{pod}\"");
+            format!("container=\"{container}\",id=\"{id}\",image=\"{image}\",name=\"{name}\",{rest}")
+        };
+        let status = it.pod.status.clone().unwrap_or_default();
+        let lists = [status.init_container_statuses, status.container_statuses, status.ephemeral_container_statuses];
+        let statuses: Vec<_> = lists.into_iter().flatten().flatten().collect();
+        all.extend(it.containers.into_iter().map(|(name, started, usage)| {
+            let status = statuses.iter().find(|status| status.name == name);
+            let id = status.and_then(|it| it.container_id.as_deref()?.split_once("://")).map_or("", |(_, id)| id);
+            let image = status.map(|it| it.image_id.as_str()).unwrap_or_default();
+            (labels(&name, &format!("{cgroup}/{id}"), image, id), started, usage)
+        }));
+        all.push((labels("", &cgroup, "", ""), None, it.usage));
     }
     (all, now)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use podplan::{Stop, StopReason};
 use typed::api::core::v1::{Container, LifecycleHandler, Pod};
 
-use crate::checks::{self, Subject};
+use crate::checks::{self, Health, Subject};
 use crate::events::Notice;
 use crate::observe::Look;
 use crate::shared::Shared;
@@ -71,17 +71,18 @@ pub(super) async fn post_start(subject: &Subject) -> Result<(), String> {
 }
 
 async fn run(subject: &Subject, hook: &LifecycleHandler, limit: Duration) -> Result<(), String> {
-    let (well, message) = if let Some(action) = &hook.exec {
+    let (health, message) = if let Some(action) = &hook.exec {
         checks::exec(subject, action.command.clone().unwrap_or_default(), limit).await?
     } else if let Some(action) = &hook.http_get {
-        checks::http(subject, action).await?
+        // Whatever is answered, it was heard.
+        return checks::fetch(subject, action).await?.map(drop);
     } else if let Some(action) = &hook.sleep {
         env::time::sleep(Duration::from_secs(u64::try_from(action.seconds).unwrap_or_default())).await;
         return Ok(());
     } else {
         return Err("invalid handler".to_owned());
     };
-    if well { Ok(()) } else { Err(message) }
+    if health == Health::Unwell { Err(message) } else { Ok(()) }
 }
 
 pub(super) fn subject(shared: &Arc<Shared>, look: &Look, pod: &Pod, container: Container, id: &str) -> Subject {

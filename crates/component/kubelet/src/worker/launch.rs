@@ -15,6 +15,7 @@ use super::{Worker, hold, hooks, later, pod_ips};
 use crate::api::ApiError;
 use crate::events::Notice;
 use crate::logs;
+use crate::metrics::ImageVolume;
 use crate::translate::{self, ContainerInputs, SandboxInputs};
 
 /// An event's reason and message.
@@ -120,7 +121,11 @@ impl Worker {
         }
         let creation = ContainerCreation { sandbox, config, sandbox_config };
         let runtime = self.shared.runtime.clone();
+        let image_volumes = creation.config.mounts.iter().filter(|mount| mount.image.is_some()).count();
+        let metrics = &self.shared.metrics;
+        metrics.image_volumes(ImageVolume::Requested, image_volumes);
         let created = unbroken("container", async move { runtime.container_create(creation).await }).await;
+        metrics.image_volumes(if created.is_ok() { ImageVolume::Mounted } else { ImageVolume::Failed }, image_volumes);
         let id = created.map_err(|failure| {
             self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {failure}")));
             hold("CreateContainerError", failure.to_string())

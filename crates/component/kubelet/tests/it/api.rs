@@ -185,6 +185,9 @@ async fn a_pod_of_the_api_lives_with_its_volumes_and_is_deleted() {
         "{ready:?}"
     );
     assert!(seen.leases > 0 && seen.events.contains(&"Started".to_owned()));
+    for reason in ["Starting", "NodeHasSufficientMemory", "NodeHasNoDiskPressure"] {
+        assert!(seen.events.contains(&reason.to_owned()), "{reason} is not among {:?}", seen.events);
+    }
 
     let log = host.containerd.folder().join("pods/ns_web_uid-1/main/0.log");
     crate::wait_until("everything is said", PATIENCE, async || {

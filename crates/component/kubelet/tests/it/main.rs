@@ -5,6 +5,8 @@ mod containerd;
 
 mod api;
 mod crashes;
+mod disk;
+mod garbage;
 mod network;
 mod resize;
 mod server;

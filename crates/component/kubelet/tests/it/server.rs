@@ -45,7 +45,8 @@ async fn the_server_shows_pods_logs_and_usage_to_whom_it_may() {
     let script = "echo one; echo two >&2; echo three; trap 'echo bye; exit 0' TERM; while :; do sleep 0.1; done";
     node.write(
         "web",
-        &format!("  containers:\n  - {{name: main, image: '%image%', command: [/bin/sh, -c, \"{script}\"]}}\n"),
+        &format!("  containers:\n  - {{name: main, image: '%image%', command: [/bin/sh, -c, \"{script}\"], readinessProbe: {{exec: {{command: \
+             [/bin/true]}}, periodSeconds: 1}}}}\n"),
     );
     let kubelet: Running = node.kubelet().await;
     kubelet.wait("the pod is ready", |it| it.condition("Ready").as_deref() == Some("True")).await;
@@ -70,14 +71,30 @@ async fn the_server_shows_pods_logs_and_usage_to_whom_it_may() {
 
     let (status, summary) = get(&server, "/stats/summary", "stats").await;
     assert!(status == 200 && summary.contains("\"workingSetBytes\":") && summary.contains("\"podRef\":"), "{summary}");
+    assert!(summary.contains("\"ephemeral-storage\":") && summary.contains("\"rootfs\":"), "{summary}");
     let (_, metrics) = get(&server, "/metrics/resource", "metrics").await;
     let series = "container_memory_working_set_bytes{container=\"main\",namespace=\"default\",pod=\"web-node1\"}";
     assert!(metrics.contains(series), "{metrics}");
+    assert!(metrics.contains("\nresource_scrape_error 0\n"), "{metrics}");
     let (_, metrics) = get(&server, "/metrics", "metrics").await;
     assert!(metrics.contains("kubelet_running_pods 1\n"), "{metrics}");
+    assert!(metrics.contains("\nkubelet_image_volume_requested_total 0\n"), "{metrics}");
+    assert!(metrics.contains("kubernetes_build_info{"), "{metrics}");
     assert!(metrics.contains("kubelet_running_containers{container_state=\"running\"} 1\n"), "{metrics}");
     let (_, metrics) = get(&server, "/metrics/cadvisor", "metrics").await;
-    assert!(metrics.contains("container_memory_rss{container=\"main\",namespace=\"default\""), "{metrics}");
+    let labelled = |line: &str| {
+        let parts =
+            ["{container=\"main\",id=\"/", ",image=\"", ",name=\"", ",namespace=\"default\",pod=\"web-node1\"}"];
+        line.starts_with("container_memory_rss") && parts.iter().all(|part| line.contains(part))
+    };
+    assert!(metrics.lines().any(labelled) && metrics.contains("\nmachine_cpu_cores "), "{metrics}");
+    let probed = "prober_probe_total{container=\"main\",namespace=\"default\",pod=\"web-node1\",pod_uid=\"";
+    let (_, metrics) = get(&server, "/metrics/probes", "metrics").await;
+    let counted =
+        |line: &str| line.starts_with(probed) && line.contains(",probe_type=\"Readiness\",result=\"successful\"} ");
+    assert!(metrics.lines().any(counted), "{metrics}");
+    let (status, configz) = get(&server, "/configz", "configz").await;
+    assert!(status == 200 && configz.contains("\"imageGCHighThresholdPercent\":85"), "{configz}");
     assert_eq!(get(&server, "/checkpoint/default/web-node1/main", "checkpoint").await.0, 501);
 
     // Following ends with the container, and what it said last is still sent.

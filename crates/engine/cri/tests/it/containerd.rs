@@ -36,7 +36,7 @@ impl Containerd {
         let cgroup = format!("fk-test-{}", env::rand::suffix(6));
         let containerd = Containerd { folder, process, cgroup };
         containerd.wait_for_socket().await;
-        containerd.import_image().await;
+        containerd.import(IMAGE).await;
         Some(containerd)
     }
 
@@ -71,9 +71,10 @@ impl Containerd {
         .await;
     }
 
-    async fn import_image(&self) {
+    /// Brings an image of the same contents as [`IMAGE`], which is one of its own by its variables.
+    pub(crate) async fn import(&self, name: &str) {
         let archive = self.folder.path().join("image.tar");
-        write_archive(&archive);
+        write_archive(&archive, name);
         let status = env::process::command("ctr")
             .arg("--address")
             .arg(self.socket())
@@ -195,14 +196,14 @@ SystemdCgroup = false
 }
 
 /// Writes a docker archive with one layer: `/bin/busybox` with a link for each applet, and the folders a root needs.
-fn write_archive(path: &Path) {
+fn write_archive(path: &Path, name: &str) {
     let layer = layer();
     let diff = hex(digest(&SHA256, &layer).as_ref());
     let config = format!(
-        r#"{{"architecture":"amd64","os":"linux","config":{{"Entrypoint":["/bin/sleep","2147483647"],"Env":["PATH=/bin","FROM_IMAGE=yes"],"WorkingDir":"/"}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff}"]}},"history":[{{"created_by":"test"}}]}}"#
+        r#"{{"architecture":"amd64","os":"linux","config":{{"Entrypoint":["/bin/sleep","2147483647"],"Env":["PATH=/bin","FROM_IMAGE=yes","NAME={name}"],"WorkingDir":"/"}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff}"]}},"history":[{{"created_by":"test"}}]}}"#
     );
     let config_name = format!("{}.json", hex(digest(&SHA256, config.as_bytes()).as_ref()));
-    let manifest = format!(r#"[{{"Config":"{config_name}","RepoTags":["{IMAGE}"],"Layers":["{diff}/layer.tar"]}}]"#);
+    let manifest = format!(r#"[{{"Config":"{config_name}","RepoTags":["{name}"],"Layers":["{diff}/layer.tar"]}}]"#);
     let mut archive = tar::Builder::new(Vec::new());
     for (name, bytes) in [
         (format!("{diff}/layer.tar"), &layer[..]),

@@ -27,6 +27,17 @@ impl Driver {
             Driver::Systemd => slice(names),
         }
     }
+
+    /// The name of the cgroup below `names` whose folder is called `folder`; `None` of what this driver did not make.
+    pub(super) fn child(self, names: &[String], folder: &str) -> Option<String> {
+        if self == Driver::Cgroupfs {
+            return Some(folder.to_owned());
+        }
+        let above = slice(names);
+        let prefix = above.strip_suffix(".slice")?;
+        let name = folder.strip_prefix(prefix)?.strip_prefix('-')?.strip_suffix(".slice")?;
+        Some(name.replace('_', "-"))
+    }
 }
 
 /// `["kubepods", "pod1-2"]` is `kubepods-pod1_2.slice`: a dash means a level, so those within names become underscores.

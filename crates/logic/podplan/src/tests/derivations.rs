@@ -18,7 +18,7 @@ use crate::fields::Facts;
 use crate::network::{self, ClusterDns};
 use crate::probe::{Kind, Machine, Settings};
 use crate::qos::{self, Class};
-use crate::{Role, garbage, identity, images, quantity, resources, security};
+use crate::{Role, identity, images, quantity, resources, security};
 
 #[test]
 fn quantities() {
@@ -309,24 +309,4 @@ fn identities() {
     assert!(identity::is_static(&own) && !identity::is_mirror(&own));
     let mirror = identity::mirror(&own);
     assert!(identity::is_mirror(&mirror) && mirror.metadata.uid.is_none());
-}
-
-#[test]
-fn garbage_is_what_nobody_needs() {
-    let observed =
-        super::observed("sandbox#0! sandbox#1! sandbox#2 m#0/1=exited(1) m#1=exited(1) m#2=exited(1) m#3=running");
-    assert_eq!(garbage::dead_containers(&observed, 1), ["m1", "m0"]);
-    assert_eq!(garbage::dead_sandboxes(&observed, false), ["s0"]);
-    let image = |id: &str, used: i64| garbage::Image {
-        id: id.to_owned(),
-        bytes: 10,
-        first_seen: seconds(-1000),
-        last_used: Some(seconds(used)),
-        pinned: false,
-        in_use: false,
-    };
-    let all = [image("new", -1), image("old", -500), image("older", -600)];
-    let rules = garbage::ImageRules::default();
-    assert_eq!(garbage::images(&all, 100, 20, rules, now()), (vec![], true));
-    assert_eq!(garbage::images(&all, 100, 5, rules, now()), (vec!["older".to_owned(), "old".to_owned()], true));
 }

@@ -6,10 +6,12 @@
 
 mod admissions;
 mod derivations;
+mod garbage;
 mod nodes;
 mod plans;
 mod resizes;
 mod statuses;
+mod storage;
 
 use jiff::{SignedDuration, Timestamp};
 use typed::api::core::v1::{

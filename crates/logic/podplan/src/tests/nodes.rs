@@ -66,3 +66,34 @@ fn heartbeats_are_no_change_and_pressure_is() {
     assert_eq!(conditions(&pressed)[3], "Ready False KubeletNotReady");
     assert!(node::changed(&first, &pressed.status.expect("a status")));
 }
+
+#[test]
+fn what_changes_is_told() {
+    let status = |conditions: &str| {
+        let condition = |word: &str| {
+            let (type_, status) = word.split_once('=').expect("a status");
+            let (type_, status) = (type_.to_owned(), status.to_owned());
+            typed::api::core::v1::NodeCondition { type_, status, ..Default::default() }
+        };
+        let conditions = conditions.split_whitespace().map(condition).collect();
+        typed::api::core::v1::NodeStatus { conditions: Some(conditions), ..Default::default() }
+    };
+    let calm = "MemoryPressure=False DiskPressure=False PIDPressure=False";
+    let (ready, unready) = (format!("{calm} Ready=True"), format!("{calm} Ready=False"));
+    let disk = ready.replace("DiskPressure=False", "DiskPressure=True");
+    let all = "NodeHasSufficientMemory NodeHasNoDiskPressure NodeHasSufficientPID";
+    let cases = [
+        (None, &ready, all),
+        (None, &unready, all),
+        (Some(&unready), &ready, "NodeReady"),
+        (Some(&ready), &unready, "NodeNotReady"),
+        (Some(&ready), &ready, ""),
+        (Some(&ready), &disk, "NodeHasDiskPressure"),
+        (Some(&disk), &ready, "NodeHasNoDiskPressure"),
+    ];
+    for (before, after, expected) in cases {
+        let before = before.map(|before| status(before));
+        let told = node::transitions(before.as_ref(), &status(after));
+        assert_eq!(told.join(" "), expected, "{before:?} {after}");
+    }
+}

@@ -66,10 +66,11 @@ pub(super) fn kubelet(context: Arc<Context>) -> BoxFuture<'static, anyhow::Resul
             config.pod_logs = place.data_dir.join("log/pods");
             config.container_logs = place.data_dir.join("log/containers");
         }
+        config.images_kept = crate::images::IMAGES.map(|image| image.name.to_owned()).to_vec();
         config.cgroup_root = vec![place.cgroup_root()];
         let servers = vec![podnet::config::nth(context.service_range, DNS_INDEX).to_string()];
         config.cluster_dns = ClusterDns { servers, domain: DNS_DOMAIN.to_owned() };
-        config.host_dns = resolver(&env::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+        config.host_dns = resolver(&resolver_text());
         let address = if wanted.advertise.is_ipv6() {
             IpAddr::V6(Ipv6Addr::UNSPECIFIED)
         } else {
@@ -98,10 +99,27 @@ pub(super) fn dns(context: Arc<Context>) -> BoxFuture<'static, anyhow::Result<St
     Box::pin(async move {
         let address = podnet::config::nth(context.service_range, DNS_INDEX).to_string();
         let administrator = crate::access::administrator(&context.place.kubeconfig)?;
+        ensure_corefile(&administrator).await?;
         let text = crate::manifests::DNS.replace("${DNS_ADDRESS}", &address);
         crate::manifests::apply(&administrator, &text).await?;
         Ok(Started { task: None, detail: format!("Deployment coredns, at {address}") })
     })
+}
+
+/// Makes the ConfigMap with the usual Corefile where there is none: it is the users' to edit.
+async fn ensure_corefile(administrator: &client::Client) -> anyhow::Result<()> {
+    let metadata = typed::meta::ObjectMeta {
+        name: Some("coredns".to_owned()),
+        namespace: Some("kube-system".to_owned()),
+        ..Default::default()
+    };
+    let data = [("Corefile".to_owned(), ::dns::corefile::USUAL.replace("cluster.local", DNS_DOMAIN))];
+    let map = typed::api::core::v1::ConfigMap { metadata, data: Some(data.into()), ..Default::default() };
+    match administrator.create(&map).await {
+        Ok(_made) => Ok(()),
+        Err(error) if error.is_already_exists() => Ok(()),
+        Err(error) => Err(anyhow::Error::from(error).context("cannot make the ConfigMap coredns")),
+    }
 }
 
 /// The certificate of the kubelet's server, made or renewed.
@@ -116,6 +134,19 @@ fn serving_pair(context: &Context) -> anyhow::Result<pki::files::Pair> {
     env::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     layout::ensure_issued(&folder, "kubelet", &authority, &leaf, pki::Algorithm::default())?;
     pki::files::load_pair(Path::new(&folder), "kubelet")?.context("the kubelet's certificate is gone")
+}
+
+/// The node's `resolv.conf`. Where systemd-resolved runs, that names nobody but it, on a loopback that pods do not have:
+/// then it is the file that names those whom it asks.
+fn resolver_text() -> String {
+    const OF_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+    let text = env::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let is_loopback = |server: &String| server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let servers = resolver(&text).servers;
+    if servers.is_empty() || !servers.iter().all(is_loopback) {
+        return text;
+    }
+    env::fs::read_to_string(OF_RESOLVED).unwrap_or(text)
 }
 
 /// Reads a `resolv.conf` (resolv.conf(5)): the last `search` and `options` win.

@@ -1,6 +1,5 @@
 //! The cluster's name service in a pod: reaches the API with the pod's service account.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use client::Client;
@@ -9,17 +8,8 @@ use informer::Informers;
 
 use crate::cli::DnsOptions;
 
-const PORT: u16 = 53;
-
 /// Serves until it is asked to end.
 pub(crate) async fn run(options: DnsOptions) -> anyhow::Result<ExitCode> {
-    let resolvers = env::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let config = dns::Config {
-        upstreams: dns::config::upstreams(&resolvers, &options.own_address),
-        own_addresses: options.own_address,
-        ..dns::Config::default()
-    }
-    .with_zone(&options.zone)?;
     let informers = Informers::new(Client::in_cluster("dns")?);
     let shutdown = Shutdown::new();
     let asked = shutdown.clone();
@@ -29,7 +19,7 @@ pub(crate) async fn run(options: DnsOptions) -> anyhow::Result<ExitCode> {
         }
         asked.cancel();
     });
-    let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT);
-    dns::run(config, &informers, address, shutdown).await?;
+    let setup = dns::Setup { corefile: options.conf, own_addresses: options.own_address };
+    dns::run(setup, &informers, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }

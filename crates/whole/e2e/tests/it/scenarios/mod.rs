@@ -6,6 +6,7 @@
 mod access;
 mod first_pod;
 mod kubectl;
+mod names;
 mod node_port;
 mod rolling_update;
 mod self_healing;

@@ -1,0 +1,4 @@
+//! Runs `decoders::corefile`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::corefile(bytes));
