@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use typed::api::core::v1::{ConfigMap, Event, Node, PersistentVolume, Pod, PodStatus, Secret, Service};
+use typed::api::core::v1::{ConfigMap, Node, PersistentVolume, Pod, PodStatus, Secret, Service};
+use workqueue::Spoken;
 
 /// The future of a call.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
@@ -91,8 +92,8 @@ pub trait Api: Debug + Send + Sync {
     fn runtime_handler(&self, class: &str) -> Answer<'_, String>;
     /// The volume that a claim is bound to, and that is bound to the claim.
     fn claimed(&self, namespace: &str, claim: &str) -> Answer<'_, Arc<PersistentVolume>>;
-    /// Tells an event. Failures are the recorder's to bear.
-    fn event(&self, event: Event) -> Answer<'_, ()>;
+    /// Says an event, without waiting until it is heard.
+    fn speak(&self, spoken: Spoken);
     /// Makes or updates the node with all it says of itself.
     fn node(&self, node: Node) -> Answer<'_, ()>;
     /// The labels of the node as the API server has them; `None` while they are not known.
@@ -155,9 +156,7 @@ impl Api for Standalone {
         alone()
     }
 
-    fn event(&self, _event: Event) -> Answer<'_, ()> {
-        alone()
-    }
+    fn speak(&self, _spoken: Spoken) {}
 
     fn node(&self, _node: Node) -> Answer<'_, ()> {
         alone()

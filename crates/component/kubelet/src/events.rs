@@ -1,18 +1,15 @@
-//! Events: what happened to a pod, told to the API server and to the log.
+//! Events: what happened to a pod or to the node, told to the API server and to the log.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use podplan::Role;
 use podplan::resize::{self, Happened};
-use tokio::sync::mpsc;
-use typed::api::core::v1::{Event, EventSource, ObjectReference, Pod};
-use typed::meta::{ObjectMeta, Time};
+use typed::api::core::v1::{ObjectReference, Pod};
+use workqueue::Spoken;
 
 use crate::api::Api;
 
-/// How many events wait at most for a slow API server; what comes after is logged only.
-const WAITING_EVENTS_MAX: usize = 1000;
 /// How many of the latest events are kept for those who look at the node itself.
 const RECENT_EVENTS_MAX: usize = 200;
 
@@ -23,6 +20,15 @@ pub enum Severity {
     Normal,
     /// Something to look at.
     Warning,
+}
+
+impl Severity {
+    fn word(self) -> &'static str {
+        match self {
+            Severity::Normal => "Normal",
+            Severity::Warning => "Warning",
+        }
+    }
 }
 
 /// What an event says.
@@ -62,22 +68,14 @@ pub struct Told {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     node_name: String,
-    out: mpsc::Sender<Event>,
+    api: Arc<dyn Api>,
     recent: Mutex<std::collections::VecDeque<Told>>,
 }
 
 impl Recorder {
-    /// A recorder that writes to `api` from a task of its own.
-    pub(crate) fn start(api: Arc<dyn Api>, node_name: &str) -> Arc<Recorder> {
-        let (out, mut waiting) = mpsc::channel::<Event>(WAITING_EVENTS_MAX);
-        env::task::spawn(env::task::Fate::Local, "kubelet-events", async move {
-            while let Some(event) = waiting.recv().await {
-                if let Err(error) = api.event(event).await {
-                    tracing::debug!(%error, "an event was not told");
-                }
-            }
-        });
-        Arc::new(Recorder { node_name: node_name.to_owned(), out, recent: Mutex::default() })
+    /// A recorder that speaks through `api`.
+    pub(crate) fn new(api: Arc<dyn Api>, node_name: &str) -> Arc<Recorder> {
+        Arc::new(Recorder { node_name: node_name.to_owned(), api, recent: Mutex::default() })
     }
 
     /// Tells something about a pod, or about one of its containers.
@@ -114,7 +112,7 @@ impl Recorder {
             Some(namespace) => format!("{namespace}/{name}"),
             None => name.to_owned(),
         };
-        tracing::info!(about, reason, message, "event");
+        tracing::info!(about, reason, words = message, "event");
         let told = Told { about, severity, reason: reason.to_owned(), message: message.to_owned() };
         let mut recent = self.recent.lock();
         recent.push_back(told);
@@ -122,9 +120,12 @@ impl Recorder {
             recent.pop_front();
         }
         drop(recent);
-        if self.out.try_send(self.event(object, notice)).is_err() {
-            tracing::warn!("too many events wait: one is dropped");
-        }
+        self.api.speak(Spoken {
+            regarding: object,
+            event_type: severity.word(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        });
     }
 
     /// Tells what became of a pod's resize; `pod` has the resources in question.
@@ -137,32 +138,6 @@ impl Recorder {
     /// The latest events, the oldest first.
     pub(crate) fn recent(&self) -> Vec<Told> {
         self.recent.lock().iter().cloned().collect()
-    }
-
-    fn event(&self, object: ObjectReference, notice: Notice<'_>) -> Event {
-        let instant = env::time::now();
-        let now = Time(instant);
-        let name = object.name.as_deref().unwrap_or_default();
-        Event {
-            metadata: ObjectMeta {
-                // So that a list, which is ordered by name, tells them as they happened.
-                name: Some(format!("{name}.{:x}", instant.as_nanosecond())),
-                // What has no namespace is told about in the default one.
-                namespace: object.namespace.clone().or_else(|| Some("default".to_owned())),
-                ..Default::default()
-            },
-            involved_object: object,
-            type_: Some(if notice.severity == Severity::Normal { "Normal" } else { "Warning" }.to_owned()),
-            reason: Some(notice.reason.to_owned()),
-            message: Some(notice.message.to_owned()),
-            source: Some(EventSource { component: Some("kubelet".to_owned()), host: Some(self.node_name.clone()) }),
-            reporting_component: Some("kubelet".to_owned()),
-            reporting_instance: Some(self.node_name.clone()),
-            first_timestamp: Some(now.clone()),
-            last_timestamp: Some(now),
-            count: Some(1),
-            ..Default::default()
-        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Kubelet {
         let version = runtime.version().await.map_err(StartError::Runtime)?;
         let config = Arc::new(config);
         env::fs::create_dir_all(&config.root)?;
-        let recorder = Recorder::start(api.clone(), &config.node_name);
+        let recorder = Recorder::new(api.clone(), &config.node_name);
         let shared = Shared {
             images: Images::new(runtime.clone(), api.clone(), recorder.clone(), config.clone()),
             volumes: Volumes { config: config.clone(), api: api.clone() },

@@ -3,7 +3,6 @@
 //! Pods and services are followed. Config maps and secrets are asked for one by one, as the node's rights have it, and
 //! kept for a minute at most; a pod that is new to the node finds what it refers to asked for anew.
 
-mod announcing;
 pub(crate) mod kept;
 mod registration;
 
@@ -21,12 +20,12 @@ use podplan::resize::CONDITIONS;
 use typed::Kind;
 use typed::api::coordination::v1::Lease;
 use typed::api::core::v1::{
-    ConfigMap, Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodStatus, Secret, Service, ServiceAccount,
+    ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodStatus, Secret, Service, ServiceAccount,
 };
 use typed::api::node::v1::RuntimeClass;
+use workqueue::Spoken;
 
 use crate::api::{Answer, Api, ApiError, PodChange, PodStream, Token, TokenOrder};
-use announcing::Announcements;
 use kept::Kept;
 
 /// How long a config map or a secret is kept.
@@ -54,7 +53,7 @@ pub struct Remote {
     config_maps: Arc<Kept<Arc<ConfigMap>>>,
     secrets: Arc<Kept<Arc<Secret>>>,
     tokens: Kept<Token>,
-    announcements: Announcements,
+    recorder: workqueue::Recorder,
     lease: Mutex<Option<Lease>>,
 }
 
@@ -62,6 +61,7 @@ impl Remote {
     /// The API server as the node `node_name` sees it. Must be called within the runtime.
     pub fn new(client: Client, node_name: &str) -> Remote {
         let informers = Informers::new(client.clone());
+        let recorder = workqueue::Recorder::start(client.clone(), "kubelet", node_name);
         Remote {
             pods: informers.scoped(Scope::fields(&format!("spec.nodeName={node_name}"))),
             services: informers.of(),
@@ -71,7 +71,7 @@ impl Remote {
             config_maps: Arc::new(Kept::new(OBJECTS_MAX)),
             secrets: Arc::new(Kept::new(OBJECTS_MAX)),
             tokens: Kept::new(TOKENS_MAX),
-            announcements: Announcements::default(),
+            recorder,
             lease: Mutex::default(),
         }
     }
@@ -235,8 +235,8 @@ impl Api for Remote {
         Box::pin(async move { self.bound_volume(&namespace, &claim).await })
     }
 
-    fn event(&self, event: Event) -> Answer<'_, ()> {
-        Box::pin(self.announcements.tell(&self.client, event))
+    fn speak(&self, spoken: Spoken) {
+        self.recorder.speak(spoken);
     }
 
     fn node(&self, node: Node) -> Answer<'_, ()> {

@@ -406,7 +406,7 @@ impl Worker {
                     self.holds.remove(&start.name);
                 }
                 Err(held) => {
-                    tracing::info!(container = start.name, reason = held.reason, message = held.message, "held");
+                    tracing::info!(container = start.name, reason = held.reason, words = held.message, "held");
                     self.holds.insert(start.name.clone(), held);
                 }
             }

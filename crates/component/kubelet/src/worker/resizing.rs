@@ -85,7 +85,7 @@ impl Worker {
     pub(super) async fn resize(&mut self, pod: &Arc<Pod>, need: &Need) {
         let outcome = self.resize_all(pod, need).await;
         if let Err(message) = outcome {
-            tracing::warn!(pod = pod.metadata.name, message, "a resize failed");
+            tracing::warn!(pod = pod.metadata.name, words = message, "a resize failed");
             self.resizing.not_before = Some(later(RETRY_SECONDS));
             let generation = pod.metadata.generation.unwrap_or_default();
             let progress = self.resizing.progress.get_or_insert(Progress { generation, error: None });

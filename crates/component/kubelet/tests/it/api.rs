@@ -10,9 +10,10 @@ use kubelet::{Answer, Api, ApiError, Config, PodChange, PodStream, Token, TokenO
 use podplan::eviction::{Bound, Signal, Threshold};
 use tokio::sync::{mpsc, watch};
 use typed::api::core::v1::{
-    ConfigMap, Event, LocalVolumeSource, Node, PersistentVolume, PersistentVolumeSpec, Pod, PodStatus, Secret, Service,
+    ConfigMap, LocalVolumeSource, Node, PersistentVolume, PersistentVolumeSpec, Pod, PodStatus, Secret, Service,
 };
 use typed::meta::Time;
+use workqueue::Spoken;
 
 use crate::{Node as Host, PATIENCE};
 
@@ -122,8 +123,8 @@ impl Api for Memory {
         Box::pin(std::future::ready(found.map_or(answer, Ok)))
     }
 
-    fn event(&self, event: Event) -> Answer<'_, ()> {
-        self.note(|seen| seen.events.push(event.reason.unwrap_or_default()))
+    fn speak(&self, spoken: Spoken) {
+        self.seen.send_modify(|seen| seen.events.push(spoken.reason));
     }
 
     fn node(&self, node: Node) -> Answer<'_, ()> {
