@@ -1,5 +1,7 @@
 //! `scale`: how many replicas there are and should be, in one form for every kind that has them (autoscaling/v1).
 
+use std::borrow::Cow;
+
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use kind::{GroupKind, Problem, Refusal};
@@ -16,13 +18,12 @@ const SCALE: (&str, &str) = ("autoscaling/v1", "Scale");
 pub(super) async fn answer(asked: &Asked<'_>, body: Body) -> Result<Response<Body>, Refusal> {
     let (namespace, name) = asked.address();
     let cached = asked.registry.get(namespace, name, Freshness::Consistent).await?;
-    let current = scale_of(&asked.registry.tree(&cached)?);
     let wanted = match asked.by.info().verb {
-        "get" => return asked.answer(&current, SCALE, StatusCode::OK),
-        "patch" => ScalePatch::apply(asked.by.parts(), body_bytes(body).await?, current)?,
-        _ => super::read(asked.by, body, &[SCALE]).await?,
+        "get" => return asked.answer(&scale_of(&asked.registry.tree(&cached)?), SCALE, StatusCode::OK),
+        "patch" => Wanted::Patched(ScalePatch::new(asked.by.parts(), body_bytes(body).await?)),
+        _ => Wanted::Sent(super::read(asked.by, body, &[SCALE]).await?),
     };
-    let edit = Rescale { wanted };
+    let edit = Rescale { wanted, resource: asked.registry.strategy().resource().group_resource() };
     let (object, _) = asked.registry.update(asked.by, asked.address(), "scale", &edit, &asked.write_options()?).await?;
     asked.answer(&scale_of(&object), SCALE, StatusCode::OK)
 }
@@ -47,18 +48,34 @@ fn scale_of(object: &Value) -> Value {
     scale
 }
 
+/// The scale that somebody wants.
+enum Wanted {
+    Sent(Value),
+    /// That of the object at hand, patched: what changes meanwhile is no conflict.
+    Patched(ScalePatch),
+}
+
 struct Rescale {
-    wanted: Value,
+    wanted: Wanted,
+    resource: GroupKind,
 }
 
 impl Edit for Rescale {
     fn edit(&self, old: Option<&Value>, _now: Timestamp) -> Result<Value, Refusal> {
         let Some(old) = old else { return Err(Refusal::Internal("a scale needs its object".to_owned())) };
-        let replicas = self.wanted.int_at(&["spec", "replicas"]).unwrap_or(0);
+        let wanted = match &self.wanted {
+            Wanted::Sent(scale) => Cow::Borrowed(scale),
+            Wanted::Patched(patch) => Cow::Owned(patch.apply(scale_of(old))?),
+        };
+        let (name, version) = (Meta::of(old).name(), Meta::of(&wanted).resource_version());
+        if !version.is_empty() && version != Meta::of(old).resource_version() {
+            return Err(Refusal::modified(self.resource.clone(), name));
+        }
+        let replicas = wanted.int_at(&["spec", "replicas"]).unwrap_or(0);
         if replicas < 0 {
             let problem = Problem::invalid(Path::of("spec.replicas"), replicas, "must be greater than or equal to 0");
             let kind = GroupKind { group: "autoscaling".into(), name: "Scale".into() };
-            return Err(Refusal::Invalid { kind, name: Meta::of(old).name().to_owned(), problems: vec![problem] });
+            return Err(Refusal::Invalid { kind, name: name.to_owned(), problems: vec![problem] });
         }
         let mut object = old.clone();
         object.set(&["spec", "replicas"], replicas);
@@ -66,8 +83,8 @@ impl Edit for Rescale {
     }
 
     fn preconditions(&self) -> Preconditions {
-        let text =
-            |key: &str| self.wanted.str_at(&["metadata", key]).filter(|text| !text.is_empty()).map(str::to_owned);
-        Preconditions { uid: text("uid"), resource_version: text("resourceVersion") }
+        let Wanted::Sent(scale) = &self.wanted else { return Preconditions::default() };
+        let uid = Some(Meta::of(scale).uid()).filter(|uid| !uid.is_empty()).map(str::to_owned);
+        Preconditions { uid, resource_version: None }
     }
 }

@@ -192,22 +192,29 @@ fn not_applied(error: ApplyError) -> Refusal {
 
 /// A patch of a `Scale`, which is not an object but a view of one.
 #[derive(Debug)]
-pub(crate) struct ScalePatch;
+pub(crate) struct ScalePatch {
+    content_type: String,
+    body: Bytes,
+}
 
 impl ScalePatch {
-    /// The scale after the patch in `body`.
-    pub(crate) fn apply(parts: &http::request::Parts, body: Bytes, scale: Value) -> Result<Value, Refusal> {
+    /// The patch in `body`.
+    pub(crate) fn new(parts: &http::request::Parts, body: Bytes) -> ScalePatch {
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        ScalePatch { content_type: content_type.to_owned(), body }
+    }
+
+    /// The scale after it.
+    pub(crate) fn apply(&self, scale: Value) -> Result<Value, Refusal> {
+        let ScalePatch { content_type, body } = self;
         let root = Root::builtin("autoscaling/v1", "Scale")
             .ok_or_else(|| Refusal::Internal("the table holds no Scale".to_owned()))?;
         let patched = match content_type.split(';').next().unwrap_or_default().trim() {
             "application/json-patch+json" => {
-                patch::json::Patch::parse(&body).and_then(|patch| patch.apply(scale)).map_err(refused)?
+                patch::json::Patch::parse(body).and_then(|patch| patch.apply(scale)).map_err(refused)?
             }
-            "application/merge-patch+json" => merge::apply(scale, parse(&body)?).map_err(refused)?,
-            "application/strategic-merge-patch+json" => {
-                strategic::apply(scale, parse(&body)?, root).map_err(refused)?
-            }
+            "application/merge-patch+json" => merge::apply(scale, parse(body)?).map_err(refused)?,
+            "application/strategic-merge-patch+json" => strategic::apply(scale, parse(body)?, root).map_err(refused)?,
             "application/apply-patch+yaml" => {
                 return Err(Refusal::NotImplemented(
                     "server-side apply of the scale subresource is not built".to_owned(),

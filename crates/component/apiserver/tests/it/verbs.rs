@@ -238,3 +238,33 @@ async fn unknown_fields_are_ignored_warned_of_or_refused() {
         r#"CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Sometimes": supported values: "", "Ignore", "Strict", "Warn""#,
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patched_scale_yields_to_nobody_and_a_sent_one_does() {
+    let admin = Cluster::start().await.admin();
+    let body = r#"{"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}"#;
+    admin.post("/apis/apps/v1/namespaces/default/deployments", body).await.is(201);
+    let (path, scale) =
+        ("/apis/apps/v1/namespaces/default/deployments/d", "/apis/apps/v1/namespaces/default/deployments/d/scale");
+    let stale = admin.get(scale).await.is(200).text();
+    let writes = (0..20).map(|number| {
+        let admin = &admin;
+        async move {
+            if number % 2 == 0 {
+                let labels = format!(r#"{{"metadata":{{"labels":{{"n":"{number}"}}}}}}"#);
+                admin.patch(path, MERGE, &labels).await.is(200);
+            } else {
+                admin.patch(scale, MERGE, &format!(r#"{{"spec":{{"replicas":{number}}}}}"#)).await.is(200);
+            }
+        }
+    });
+    futures::future::join_all(writes).await;
+    admin.put(scale, &stale).await.refuses(
+        409,
+        "Conflict",
+        r#"Operation cannot be fulfilled on deployments.apps "d": the object has been modified; please apply your changes to the latest version and try again"#,
+    );
+    let versioned = r#"{"metadata":{"resourceVersion":"1"},"spec":{"replicas":1}}"#;
+    admin.patch(scale, MERGE, versioned).await.is(409);
+    admin.patch(scale, MERGE, r#"{"spec":{"replicas":-1}}"#).await.is(422);
+}
