@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use redb::StorageBackend;
 
 use super::btree::TreeFile;
+use super::journal::{FORMAT, FORMAT_BEFORE};
 use super::ledger::Ledger;
 use super::{Embedded, Options};
 use crate::{Error, Key, Outcome, Range, Revision, Span, Store, Txn, Watch};
@@ -308,4 +309,31 @@ async fn another_file_is_refused_and_left_alone() {
     assert!(env::fs::read(&path).unwrap().starts_with(b"something"));
     let missing = Embedded::open(&folder.path().join("no/folder"), Options::default()).await.unwrap_err();
     assert!(matches!(missing, Error::Open { .. }), "{missing:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_layout_before_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    commit(&store, put("/kept", "1".to_owned())).await;
+    let before = store.range(Range::of(Span::prefix("/"))).await.unwrap();
+    drop(store);
+    let facts = redb::TableDefinition::<&str, u64>::new("facts");
+    let rename = |from: &str, to: &str| {
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut table = transaction.open_table(facts).unwrap();
+            assert!(table.remove(from).unwrap().is_some(), "the file is of the format {from}");
+            table.insert(to, 1).unwrap();
+        }
+        transaction.commit().unwrap();
+    };
+    rename(FORMAT, FORMAT_BEFORE);
+    let store = Embedded::open(&path, Options::default()).await.unwrap();
+    assert_eq!(store.range(Range::of(Span::prefix("/"))).await.unwrap(), before);
+    drop(store);
+    // Programs that know of no log look for the old name.
+    rename(FORMAT, FORMAT);
 }
