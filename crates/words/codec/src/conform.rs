@@ -5,20 +5,21 @@
 
 use bytes::Bytes;
 use object::schema::{Field, Schema, Shape, TypeId};
-use object::{Map, MapBuilder, Path, RawJson, Step, Text, Value, timestamp};
+use object::{Map, MapBuilder, Path, RawJson, Step, Text, Value};
 
 use crate::{DEPTH_MAX, DecodeError, Decoded, Root, is_room, json, scalar, zero};
 
 /// The canonical tree of `value` as an object of the type `root`.
 pub fn conform(value: Value, root: Root<'_>) -> Result<Decoded, DecodeError> {
+    let shape = Shape::Struct(root.id);
     let mut conformer = Conformer {
         schema: root.schema,
         path: Path::root(),
-        owner: None,
+        root: &shape,
         depth_left: DEPTH_MAX,
         strict_problems: Vec::new(),
     };
-    let value = conformer.value(&Shape::Struct(root.id), value)?;
+    let value = conformer.value(&shape, value)?;
     Ok(Decoded { value, strict_problems: conformer.strict_problems })
 }
 
@@ -30,8 +31,8 @@ pub fn empty(root: Root<'_>) -> Value {
 struct Conformer<'s> {
     schema: &'s Schema,
     path: Path,
-    /// The struct whose field is being read, which type errors name.
-    owner: Option<TypeId>,
+    /// What the whole tree is read as, for the words of type errors.
+    root: &'s Shape,
     depth_left: usize,
     strict_problems: Vec<String>,
 }
@@ -76,8 +77,7 @@ impl Conformer<'_> {
                 scalar::float(&literal).ok_or_else(|| self.mismatch(&format!("number {literal}"), shape))
             }
             (Shape::Bytes, Value::String(text)) => scalar::bytes(&text),
-            (Shape::Time, Value::String(text)) => scalar::time(&text, timestamp::seconds),
-            (Shape::MicroTime, Value::String(text)) => scalar::time(&text, timestamp::micros),
+            (Shape::Time | Shape::MicroTime, Value::String(text)) => scalar::time(&text, shape),
             (Shape::Quantity, Value::String(text)) => scalar::quantity(text.trim()),
             (Shape::Quantity, value @ (Value::Int(_) | Value::Float(_))) => scalar::quantity(&literal(&value)),
             (_, value) => Err(self.mismatch(value.type_name(), shape)),
@@ -90,7 +90,6 @@ impl Conformer<'_> {
     }
 
     fn object(&mut self, id: TypeId, map: Map) -> Result<Value, DecodeError> {
-        let outer = self.owner.replace(id);
         let mut members = MapBuilder::with_capacity(map.len());
         for (key, value) in map {
             match self.schema.field(id, &key) {
@@ -105,7 +104,6 @@ impl Conformer<'_> {
                 None => self.unknown(key),
             }
         }
-        self.owner = outer;
         let (mut map, _) = members.finish();
         zero::complete(self.schema, id, &mut map);
         Ok(Value::Map(map))
@@ -181,7 +179,7 @@ impl Conformer<'_> {
     }
 
     fn mismatch(&self, found: &str, shape: &Shape) -> DecodeError {
-        scalar::mismatch(self.schema, self.owner, &self.path, found, shape)
+        scalar::mismatch(self.schema, self.root, &self.path, found, shape)
     }
 }
 
