@@ -140,6 +140,9 @@ impl Registry {
         if !problems.is_empty() {
             return Err(self.invalid(work.name, problems));
         }
+        if work.subresource.is_empty() {
+            work.by.warn(self.strategy.warnings(&context, object, Some(old)));
+        }
         let admitted = mutated.admit(self.admission.as_ref(), &attributes).await?;
         self.store_changed(admitted, found, work.options.dry_run).await
     }
@@ -190,7 +193,12 @@ impl Registry {
         let version = meta.resource_version();
         if version.is_empty() && !self.strategy.facts().unconditional_update {
             let path = Path::of("metadata.resourceVersion");
-            return Err(self.invalid(work.name, vec![Problem::invalid(path, 0, "must be specified for an update")]));
+            return Err(Refusal::Invalid {
+                // Said before the kind is looked at: the resource stands for it.
+                kind: self.strategy.resource().group_resource(),
+                name: work.name.to_owned(),
+                problems: vec![Problem::invalid(path, 0, "must be specified for an update")],
+            });
         }
         if !version.is_empty() && version != "0" && version != stored.resource_version() {
             return Err(Refusal::modified(self.strategy.resource().group_resource(), work.name));
