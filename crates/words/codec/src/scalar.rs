@@ -6,6 +6,7 @@ use object::schema::{Schema, Shape, TypeId};
 use object::{Path, Quantity, Step, Text, Value, timestamp};
 
 use crate::DecodeError;
+use crate::named::named_text;
 
 /// An integer in range of the shape.
 pub(crate) fn integer(literal: &str, shape: &Shape) -> Option<Value> {
@@ -47,8 +48,9 @@ pub(crate) fn time(text: &str, shape: &Shape) -> Result<Value, DecodeError> {
 
 /// A value of the wrong type at `path` below `root`.
 pub(crate) fn mismatch(schema: &Schema, root: &Shape, path: &Path, found: &str, shape: &Shape) -> DecodeError {
-    let wanted = go_type(schema, shape);
     let (owner, fields) = go_fields(schema, root, path);
+    let named = owner.zip(fields.last()).and_then(|(owner, field)| named_text(&schema.get(owner).name, field));
+    let wanted = go_type(schema, shape).replace("string", named.unwrap_or("string"));
     DecodeError::Type(match owner {
         Some(owner) if !fields.is_empty() => format!(
             "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",

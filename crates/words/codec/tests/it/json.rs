@@ -119,6 +119,15 @@ fn refusals() {
              type v1.ResourceList",
         ),
         (
+            r#"{"spec":{"restartPolicy":1}}"#,
+            "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy",
+        ),
+        (
+            r#"{"spec":{"containers":[{"securityContext":{"capabilities":{"add":{}}}}]}}"#,
+            "json: cannot unmarshal object into Go struct field \
+             Capabilities.spec.containers.securityContext.capabilities.add of type []v1.Capability",
+        ),
+        (
             r#"{"status":{"startTime":1}}"#,
             "json: cannot unmarshal number into Go struct field PodStatus.status.startTime of type string",
         ),
