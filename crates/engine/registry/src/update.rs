@@ -46,6 +46,8 @@ struct Found {
     tree: Value,
     stored: bytes::Bytes,
     revision: Revision,
+    /// Whether it comes from the store; the cache may be behind.
+    is_newest: bool,
 }
 
 /// What the loop is doing.
@@ -94,14 +96,14 @@ impl Registry {
             return self.find_newest(namespace, name).await;
         };
         let tree = self.tree(&cached)?;
-        Ok(Some(Found { tree, stored: cached.stored().clone(), revision: cached.revision() }))
+        Ok(Some(Found { tree, stored: cached.stored().clone(), revision: cached.revision(), is_newest: false }))
     }
 
     async fn find_newest(&self, namespace: &str, name: &str) -> Result<Option<Found>, Refusal> {
         let got = self.store.get(&self.stored.key(namespace, name), None).await.map_err(store_refusal)?;
         let Some(entry) = got.entry else { return Ok(None) };
         let tree = self.as_stored(&entry.value, entry.modified)?;
-        Ok(Some(Found { tree, stored: entry.value, revision: entry.modified }))
+        Ok(Some(Found { tree, stored: entry.value, revision: entry.modified, is_newest: true }))
     }
 
     /// One attempt; `None` when somebody else was faster.
@@ -248,6 +250,10 @@ impl Registry {
             false => self.accompanied(Txn::new(), Some(&mut object), Some(&found.tree), dry_run).await?,
         };
         let bytes = self.stored.encode(&self.stored_version(object.clone()));
+        if bytes == found.stored && !deleted && !found.is_newest {
+            // What changes nothing of an older object may change something of the newest.
+            return Ok(None);
+        }
         if dry_run || (bytes == found.stored && !deleted) {
             return Ok(Some((self.as_stored(&bytes, found.revision)?, false)));
         }
