@@ -155,7 +155,8 @@ impl Registry {
     /// Marks the object as being deleted, where that takes time. Returns the grace period that is left, in seconds.
     fn begin(&self, object: &mut Value, old: &Value, options: &DeleteOptions, now: Timestamp) -> i64 {
         let meta = Meta::of(old);
-        let seconds = match self.strategy.deletion(old, options.grace_seconds) {
+        let deletion = self.strategy.deletion(old, options.grace_seconds);
+        let seconds = match deletion {
             Deletion::Immediate => 0,
             Deletion::Held => return hold(object, meta, now),
             Deletion::Graceful { seconds } => seconds.max(0),
@@ -168,7 +169,7 @@ impl Registry {
             return running;
         }
         let finalizing = Meta::of(object).finalizers().next().is_some();
-        if seconds == 0 && !finalizing {
+        if seconds == 0 && !finalizing && (meta.is_deleting() || deletion == Deletion::Immediate) {
             if meta.is_deleting() {
                 MetaMut::of(object).set("deletionGracePeriodSeconds", 0);
             }
