@@ -238,3 +238,30 @@ async fn unknown_fields_are_ignored_warned_of_or_refused() {
         r#"CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Sometimes": supported values: "", "Ignore", "Strict", "Warn""#,
     );
 }
+
+#[tokio::test]
+async fn refusals_carry_warnings_too() {
+    let admin = Cluster::start().await.admin();
+    let odd = r#"{"metadata":{"name":"o"},"odd":1,"data":{"a/b":"c"}}"#;
+    let refused = admin.post("/api/v1/namespaces/default/configmaps?fieldValidation=Warn", odd).await.is(422);
+    assert_eq!(refused.header("warning"), r#"299 - "unknown field \"odd\"""#);
+    let endpoints = "/api/v1/namespaces/default/endpoints";
+    for (path, code) in [(endpoints, 200), (&format!("{endpoints}/none"), 404)] {
+        let answer = admin.get(path).await.is(code);
+        let expected = r#"299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice""#;
+        assert_eq!(answer.header("warning"), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn controllers_leave_their_pods_unless_told() {
+    let admin = Cluster::start().await.admin();
+    let controllers = "/api/v1/namespaces/default/replicationcontrollers";
+    let one = r#"{"metadata":{"name":"r"},"spec":{"replicas":0,"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}"#;
+    admin.post(controllers, one).await.is(201);
+    let path = format!("{controllers}/r");
+    let kept = admin.delete(&format!("{path}?dryRun=All"), "").await.is(200);
+    assert_eq!(kept.at("metadata.finalizers.0"), "orphan", "{}", kept.text());
+    let told = admin.delete(&path, r#"{"propagationPolicy":"Background"}"#).await.is(200);
+    assert_eq!(told.at("status"), "Success", "{}", told.text());
+}
