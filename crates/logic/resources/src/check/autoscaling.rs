@@ -25,7 +25,7 @@ pub(crate) fn create(_context: &Context<'_>, scaler: &Value) -> Vec<Problem> {
             most.invalid(out, "must be greater than or equal to `minReplicas`");
         }
         reference(&spec.at("scaleTargetRef"), out);
-        grouped(&spec.at("scaleTargetRef.apiVersion"), out);
+        grouped(&spec.at("scaleTargetRef"), out);
         let metrics = spec.at("metrics");
         for metric in metrics.items() {
             check_metric(&metric, out);
@@ -48,26 +48,28 @@ fn reference(target: &Spot<'_>, out: &mut Problems) {
             spot.complain(out, names::path_segment(spot.text()));
         }
     }
+    let version = target.at("apiVersion");
+    if version.text().split('/').count() > 2 {
+        version.invalid(out, format!("unexpected GroupVersion string: {}", version.text()));
+    }
 }
 
 /// What is scaled is named with its group; only replication controllers have none.
-fn grouped(version: &Spot<'_>, out: &mut Problems) {
-    let text = version.text();
-    match text.split('/').count() {
-        _ if text == "v1" => {}
-        2 if !text.starts_with('/') => {}
-        1 | 2 => version.or_empty().invalid(out, "apiVersion must specify API group"),
-        _ => version.invalid(out, format!("unexpected GroupVersion string: {text}")),
+fn grouped(target: &Spot<'_>, out: &mut Problems) {
+    let version = target.at("apiVersion");
+    let group = version.text().split_once('/').map_or("", |(group, _)| group);
+    if group.is_empty() && target.at("kind").text() != "ReplicationController" {
+        version.or_empty().invalid(out, "apiVersion must specify API group");
     }
 }
 
 /// What is wrong with a changed autoscaler: it may go on to name its target as it did.
 pub(crate) fn update(context: &Context<'_>, new: &Value, old: &Value) -> Vec<Problem> {
     let mut before = Problems::new();
-    let version = Spot::root(old).at("spec.scaleTargetRef.apiVersion");
-    grouped(&version, &mut before);
+    let target = Spot::root(old).at("spec.scaleTargetRef");
+    grouped(&target, &mut before);
     let mut out = create(context, new);
-    out.retain(|problem| before.is_empty() || problem.path != version.path);
+    out.retain(|problem| before.is_empty() || problem.path != target.path.field("apiVersion"));
     out
 }
 

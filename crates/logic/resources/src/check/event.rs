@@ -36,7 +36,11 @@ fn in_namespace(event: &Spot<'_>, object: &Spot<'_>, out: &mut Problems) {
 /// What is wrong with a new event of `events.k8s.io`.
 pub(crate) fn create_new_form(_context: &Context<'_>, event: &Value) -> Vec<Problem> {
     over(event, |event, out| {
-        in_namespace(event, &event.at("regarding.namespace"), out);
+        let object = event.at("regarding.namespace");
+        // Only what is in no namespace has a place where its events must be.
+        if object.text().is_empty() {
+            in_namespace(event, &object, out);
+        }
         if !event.at("eventTime").is_set() {
             event.at("eventTime").required(out, "");
         }

@@ -162,8 +162,11 @@ fn check_host(host: &Spot<'_>, out: &mut Problems) {
 
 fn check_path(path: &Spot<'_>, out: &mut Problems) {
     let (kind, text) = (path.at("pathType"), path.at("path"));
+    if !kind.is_set() {
+        kind.required(out, "pathType must be specified");
+        return;
+    }
     match kind.text() {
-        _ if !kind.is_set() => kind.required(out, "pathType must be specified"),
         "Exact" | "Prefix" => {
             if !text.text().starts_with('/') {
                 text.or_empty().invalid(out, "must be an absolute path");

@@ -36,7 +36,8 @@ pub(crate) fn class(_context: &Context<'_>, class: &Value) -> Vec<Problem> {
 
 /// Terms that differ, of requirements that differ.
 fn topologies(terms: &Spot<'_>, out: &mut Problems) {
-    let mut known: Vec<BTreeMap<&str, BTreeSet<&str>>> = Vec::new();
+    // Upstream compares with a list that begins with as many empty terms as there are terms.
+    let mut known: Vec<BTreeMap<&str, BTreeSet<&str>>> = vec![BTreeMap::new(); terms.len()];
     for term in terms.items() {
         let expressions = term.at("matchLabelExpressions");
         let mut wanted = BTreeMap::new();

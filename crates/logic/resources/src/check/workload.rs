@@ -185,14 +185,20 @@ fn internal_strategy(strategy: &Spot<'_>, fields: &[&str]) -> Value {
     let rolling = strategy.at("rollingUpdate");
     let names: Vec<String> =
         fields.iter().map(|field| format!("{}{}", field[..1].to_uppercase(), &field[1..])).collect();
-    let values = fields.iter().map(|field| rolling.at(field).shown());
+    // What is no pointer there has a value; of these fields, only this one of stateful sets is.
+    let is_pointer = |field: &str| field == "maxUnavailable" && fields.contains(&"partition");
+    let values = fields.iter().map(|field| match rolling.at(field).value {
+        None if !is_pointer(field) => Value::from(0),
+        value => value.cloned().unwrap_or_default(),
+    });
     let shown: Vec<(&str, Value)> = names.iter().map(String::as_str).zip(values).collect();
     let rolling = if rolling.is_set() { internal(&shown) } else { Value::Null };
     internal(&[("Type", strategy.at("type").or_empty().shown()), ("RollingUpdate", rolling)])
 }
 
 fn is_zero(count: &Spot<'_>) -> bool {
-    formats::percent(count).or_else(|| count.int()).unwrap_or(0) == 0
+    let number = formats::percent(count).or_else(|| count.int()).or_else(|| count.text().parse().ok());
+    number.unwrap_or(0) == 0
 }
 
 /// What is wrong with a changed Deployment.
