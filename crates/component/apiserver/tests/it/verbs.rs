@@ -189,7 +189,9 @@ async fn dry_runs_leave_no_trace() {
     let after = admin.get("/api/v1/services").await.is(200).at("metadata.resourceVersion");
     assert_eq!(before, after, "nothing was written, not even an address");
     admin.post(services, service).await.is(201);
-    admin.post(&format!("{services}?dryRun=All"), service).await.is(409);
+    // Its port is taken, which is found before its name is.
+    let again = admin.post(&format!("{services}?dryRun=All"), service).await.is(422);
+    assert!(again.at("message").contains("provided port is already allocated"), "{}", again.text());
     let path = format!("{services}/s");
     let patched =
         admin.patch(&format!("{path}?dryRun=All"), MERGE, r#"{"metadata":{"labels":{"a":"b"}}}"#).await.is(200);

@@ -226,9 +226,12 @@ fn of_container(container: &Spot<'_>, warnings: &mut Vec<String>) {
     }
 }
 
+/// A port that has been seen: where, and the address and port of the host.
+type Seen<'a> = (Path, &'a str, i64);
+
 /// Ports of all containers that are the same, or may be.
 fn ports(containers: &[Spot<'_>], warnings: &mut Vec<String>) {
-    let mut known: BTreeMap<(i64, &str), Vec<(Path, &str, i64)>> = BTreeMap::new();
+    let mut known: BTreeMap<(i64, &str), Vec<Seen<'_>>> = BTreeMap::new();
     for port in containers.iter().flat_map(|container| container.at("ports").items().collect::<Vec<_>>()) {
         let (host, number) = (port.at("hostIP").text(), port.at("hostPort").int().unwrap_or(0));
         let key = (port.at("containerPort").int().unwrap_or(0), port.at("protocol").text());
