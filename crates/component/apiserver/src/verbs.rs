@@ -15,6 +15,7 @@ use kind::{Refusal, Resource, Verb};
 use registry::Registry;
 use serving::Body;
 
+use crate::answer;
 use crate::documents::Documents;
 use crate::routes::{Answerer, Routes};
 use crate::subresources::Subresources;
@@ -61,7 +62,21 @@ impl Verbs {
             Answerer::Stored(registry) => registry,
         };
         let call = Call { by, target, registry };
-        match call.verb()? {
+        let verb = call.verb()?;
+        let by = call.by.clone();
+        by.warn(call.registry.strategy().deprecation().map(str::to_owned));
+        let answered = self.call(call, verb, body).await;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(refusal) => answer::refusal(&refusal, answer::wanted_for_refusals(&by.parts().headers)),
+        };
+        // A refusal carries them too: an unknown field may be why the rest makes no sense.
+        answer::warn(&mut response, &by.take_warnings());
+        Ok(response)
+    }
+
+    async fn call(&self, call: Call, verb: Verb, body: Body) -> Result<Response<Body>, Refusal> {
+        match verb {
             Verb::Get => read::get(&call).await,
             Verb::List => read::list(&call).await,
             Verb::Watch => read::watch(call, self.shutdown.clone()).await,

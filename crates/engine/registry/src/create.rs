@@ -70,11 +70,16 @@ impl Registry {
         conventions::complete_new(strategy, object, now);
         strategy.prepare_create(&context, object);
         self.conform(object)?;
+        if self.companion.is_some() {
+            // What cannot go with it is said before what is wrong with it, as upstream allocates before it judges.
+            self.accompanied(Txn::new(), Some(&mut object.clone()), None, true).await?;
+        }
         let mut problems = conventions::check_metadata(strategy, object);
         problems.extend(strategy.validate_create(&context, object));
         if !problems.is_empty() {
             return Err(self.invalid(Meta::of(object).name(), problems));
         }
+        by.warn(strategy.warnings(&context, object, None));
         let admitted = mutated.admit(self.admission.as_ref(), &attributes).await?;
         self.store_new(admitted, options.dry_run).await
     }
@@ -122,7 +127,14 @@ impl Registry {
     }
 
     pub(crate) fn invalid(&self, name: &str, problems: Vec<kind::Problem>) -> Refusal {
-        Refusal::Invalid { kind: self.strategy.resource().group_kind(), name: name.to_owned(), problems }
+        // Every version of a kind is judged as the first one, and so is named by it.
+        let resource = self.strategy.resource();
+        let group = match resource.stored.api_version.rsplit_once('/') {
+            _ if !resource.converts() => resource.group.clone(),
+            Some((group, _)) => group.into(),
+            None => object::Text::default(),
+        };
+        Refusal::Invalid { kind: kind::GroupKind { group, ..resource.group_kind() }, name: name.to_owned(), problems }
     }
 
     /// The object as its stored bytes say it: what is answered is what will be read. Revision zero stands for none.

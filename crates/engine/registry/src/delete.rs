@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use gate::{Attributes, Authorized};
 use jiff::{SignedDuration, Timestamp};
-use kind::{Deletion, Operation, Refusal};
+use kind::{Deletion, Operation, Refusal, Strategy};
 use object::{Meta, MetaMut, Value};
 use store::{Outcome, Revision, Txn};
 
@@ -113,7 +113,7 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Option<Deleted>, Refusal> {
         let mut object = old.clone();
-        settle_finalizers(&mut object, options);
+        settle_finalizers(self.strategy.as_ref(), &mut object, options);
         let grace = self.begin(&mut object, old, options, now);
         let held = self.strategy.deletion(old, options.grace_seconds) == Deletion::Held;
         let waits = held || Meta::of(&object).finalizers().next().is_some() || grace > 0;
@@ -155,7 +155,8 @@ impl Registry {
     /// Marks the object as being deleted, where that takes time. Returns the grace period that is left, in seconds.
     fn begin(&self, object: &mut Value, old: &Value, options: &DeleteOptions, now: Timestamp) -> i64 {
         let meta = Meta::of(old);
-        let seconds = match self.strategy.deletion(old, options.grace_seconds) {
+        let deletion = self.strategy.deletion(old, options.grace_seconds);
+        let seconds = match deletion {
             Deletion::Immediate => 0,
             Deletion::Held => return hold(object, meta, now),
             Deletion::Graceful { seconds } => seconds.max(0),
@@ -168,7 +169,7 @@ impl Registry {
             return running;
         }
         let finalizing = Meta::of(object).finalizers().next().is_some();
-        if seconds == 0 && !finalizing {
+        if seconds == 0 && !finalizing && (meta.is_deleting() || deletion == Deletion::Immediate) {
             if meta.is_deleting() {
                 MetaMut::of(object).set("deletionGracePeriodSeconds", 0);
             }
@@ -196,8 +197,10 @@ fn hold(object: &mut Value, stored: Meta<'_>, now: Timestamp) -> i64 {
 }
 
 /// What shall become of dependents stands among the finalizers, for the garbage collector.
-fn settle_finalizers(object: &mut Value, options: &DeleteOptions) {
-    let Some(propagation) = options.propagation.as_deref() else { return };
+fn settle_finalizers(strategy: &dyn Strategy, object: &mut Value, options: &DeleteOptions) {
+    let settled = Meta::of(object).finalizers().any(|name| matches!(name, ORPHAN | FOREGROUND));
+    let default = (strategy.orphans_dependents() && !settled).then_some("Orphan");
+    let Some(propagation) = options.propagation.as_deref().or(default) else { return };
     let mut finalizers: Vec<String> =
         Meta::of(object).finalizers().filter(|name| !matches!(*name, ORPHAN | FOREGROUND)).map(str::to_owned).collect();
     match propagation {

@@ -46,6 +46,8 @@ struct Found {
     tree: Value,
     stored: bytes::Bytes,
     revision: Revision,
+    /// Whether it comes from the store; the cache may be behind.
+    is_newest: bool,
 }
 
 /// What the loop is doing.
@@ -94,14 +96,14 @@ impl Registry {
             return self.find_newest(namespace, name).await;
         };
         let tree = self.tree(&cached)?;
-        Ok(Some(Found { tree, stored: cached.stored().clone(), revision: cached.revision() }))
+        Ok(Some(Found { tree, stored: cached.stored().clone(), revision: cached.revision(), is_newest: false }))
     }
 
     async fn find_newest(&self, namespace: &str, name: &str) -> Result<Option<Found>, Refusal> {
         let got = self.store.get(&self.stored.key(namespace, name), None).await.map_err(store_refusal)?;
         let Some(entry) = got.entry else { return Ok(None) };
         let tree = self.as_stored(&entry.value, entry.modified)?;
-        Ok(Some(Found { tree, stored: entry.value, revision: entry.modified }))
+        Ok(Some(Found { tree, stored: entry.value, revision: entry.modified, is_newest: true }))
     }
 
     /// One attempt; `None` when somebody else was faster.
@@ -139,6 +141,9 @@ impl Registry {
         }
         if !problems.is_empty() {
             return Err(self.invalid(work.name, problems));
+        }
+        if work.subresource.is_empty() {
+            work.by.warn(self.strategy.warnings(&context, object, Some(old)));
         }
         let admitted = mutated.admit(self.admission.as_ref(), &attributes).await?;
         self.store_changed(admitted, found, work.options.dry_run).await
@@ -190,7 +195,12 @@ impl Registry {
         let version = meta.resource_version();
         if version.is_empty() && !self.strategy.facts().unconditional_update {
             let path = Path::of("metadata.resourceVersion");
-            return Err(self.invalid(work.name, vec![Problem::invalid(path, 0, "must be specified for an update")]));
+            return Err(Refusal::Invalid {
+                // Said before the kind is looked at: the resource stands for it.
+                kind: self.strategy.resource().group_resource(),
+                name: work.name.to_owned(),
+                problems: vec![Problem::invalid(path, 0, "must be specified for an update")],
+            });
         }
         if !version.is_empty() && version != "0" && version != stored.resource_version() {
             return Err(Refusal::modified(self.strategy.resource().group_resource(), work.name));
@@ -240,6 +250,10 @@ impl Registry {
             false => self.accompanied(Txn::new(), Some(&mut object), Some(&found.tree), dry_run).await?,
         };
         let outgoing = self.outgoing(object);
+        if outgoing.bytes == found.stored && !deleted && !found.is_newest {
+            // What changes nothing of an older object may change something of the newest.
+            return Ok(None);
+        }
         if dry_run || (outgoing.bytes == found.stored && !deleted) {
             return Ok(Some((self.arrived(outgoing, found.revision)?, false)));
         }

@@ -6,7 +6,7 @@ use object::{Meta, MetaMut, Value};
 use crate::core::volume::default_claim;
 use crate::podspec::default_template;
 use crate::promises::Promises;
-use crate::tree::{default_text, default_to, each, ensure, put, same, text, within};
+use crate::tree::{blank, default_text, default_to, each, ensure, put, same, text, within};
 
 const STATUS_KEEPS_LABELS: &[(&str, &str)] = &[("", "status"), ("status", "spec"), ("status", "metadata.labels")];
 
@@ -19,9 +19,19 @@ pub(crate) const CONTROLLER_REVISION: Promises = Promises {
     ..Promises::DATA
 };
 
+/// Annotation in which the templates of a DaemonSet are counted; clients have no say in it.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// A DaemonSet.
 pub(crate) const DAEMON_SET: Promises = Promises {
-    default: |set| within(set, "spec", default_daemon_set),
+    default: |set| {
+        within(set, "spec", default_daemon_set);
+        if blank(set.at(&["metadata", "annotations", TEMPLATE_GENERATION])) {
+            set.set(&["metadata", "annotations", TEMPLATE_GENERATION], "0");
+        }
+    },
+    create: |_, set| set.set(&["metadata", "annotations", TEMPLATE_GENERATION], "1"),
+    update: count_template,
     check_create: crate::check::workload::daemon_set,
     warn: crate::check::podwarnings::of_workload,
     check_update: crate::check::workload::daemon_set_update,
@@ -35,7 +45,7 @@ pub(crate) const DEPLOYMENT: Promises = Promises {
     default: |deployment| within(deployment, "spec", default_deployment),
     update: update_deployment,
     check_create: crate::check::workload::deployment,
-    warn: crate::check::podwarnings::of_workload,
+    warn: crate::check::podwarnings::of_named_workload,
     check_update: crate::check::workload::deployment_update,
     resets: STATUS_KEEPS_LABELS,
     columns: crate::print::workload::DEPLOYMENT,
@@ -70,6 +80,14 @@ pub(crate) const STATEFUL_SET: Promises = Promises {
     cells: crate::print::workload::stateful_set,
     ..Promises::WORKLOAD
 };
+
+fn count_template(_context: &Context<'_>, new: &mut Value, old: &Value) {
+    const PLACE: [&str; 3] = ["metadata", "annotations", TEMPLATE_GENERATION];
+    const TEMPLATE: [&str; 2] = ["spec", "template"];
+    let known = old.str_at(&PLACE).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let changed = new.at(&TEMPLATE) != old.at(&TEMPLATE);
+    new.set(&PLACE, known.saturating_add(i64::from(changed)).to_string());
+}
 
 fn default_deployment(spec: &mut Value) {
     within(spec, "template", default_template);

@@ -20,7 +20,7 @@ const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
 pub(crate) const V2: Promises = Promises {
     default: default_v2,
     check_create: crate::check::autoscaling::create,
-    check_update: |context, new, _| crate::check::autoscaling::create(context, new),
+    check_update: crate::check::autoscaling::update,
     columns: crate::print::autoscaling::COLUMNS,
     cells: crate::print::autoscaling::cells,
     ..Promises::STATUS
@@ -34,7 +34,9 @@ pub(crate) const V1: Promises = Promises {
     stored: to_v2,
     served: to_v1,
     check_create: |context, new| crate::check::autoscaling::create(context, &to_v2(new.clone())),
-    check_update: |context, new, _| crate::check::autoscaling::create(context, &to_v2(new.clone())),
+    check_update: |context, new, old| {
+        crate::check::autoscaling::update(context, &to_v2(new.clone()), &to_v2(old.clone()))
+    },
     cells: |scaler| crate::print::autoscaling::cells(&to_v2(scaler.clone())),
     ..V2
 };
@@ -108,6 +110,9 @@ fn to_v2(mut scaler: Value) -> Value {
         scaler.set(&["spec", "behavior"], behavior);
         within(&mut scaler, "spec", |spec| within(spec, "behavior", default_behavior));
     }
+    if scaler.int_at(&["status", "currentReplicas"]) == Some(0) {
+        scaler.remove(&["status", "currentReplicas"]);
+    }
     let mut statuses = current.unwrap_or_default();
     let utilization = scaler.remove(&["status", "currentCPUUtilizationPercentage"]);
     if let Some(utilization) = utilization.filter(|value| !value.is_null()) {
@@ -164,6 +169,10 @@ fn to_v1(mut scaler: Value) -> Value {
     let conditions = scaler.remove(&["status", "conditions"]);
     let conditions = conditions.as_ref().and_then(Value::as_list).unwrap_or_default();
     annotate(&mut scaler, CONDITIONS, metrics::write_conditions(conditions));
+    if scaler.get("status").is_some() && unset(scaler.at(&["status", "currentReplicas"])) {
+        // Without `omitempty` in this version only.
+        scaler.set(&["status", "currentReplicas"], 0);
+    }
     renamed(scaler, "autoscaling/v1")
 }
 

@@ -15,6 +15,7 @@ pub(crate) const CRON_JOB: Promises = Promises {
     default: |cron| within(cron, "spec", default_cron_job),
     check_create: crate::check::batch::cron_job,
     check_update: crate::check::batch::cron_job_update,
+    warn: crate::check::podwarnings::of_cron_job,
     columns: crate::print::batch::CRON_JOB,
     cells: crate::print::batch::cron_job,
     ..Promises::WORKLOAD
@@ -26,6 +27,8 @@ pub(crate) const JOB: Promises = Promises {
     create,
     check_create: crate::check::batch::job,
     check_update: crate::check::batch::job_update,
+    warn: crate::check::podwarnings::of_named_workload,
+    orphans: true,
     selectable: &["status.successful"],
     select: |job| {
         let succeeded = job.int_at(&["status", "succeeded"]).unwrap_or(0);

@@ -8,6 +8,7 @@ use crate::tree::{carry, owned, put, text};
 
 /// A CertificateSigningRequest: who asked is what the server saw, and nobody changes it.
 pub(crate) const SIGNING_REQUEST: Promises = Promises {
+    name: object::names::path_segment,
     create,
     update,
     check_create: crate::check::certificates::create,

@@ -44,6 +44,8 @@ pub(crate) mod simple;
 pub(crate) mod spot;
 pub(crate) mod storage;
 pub(crate) mod volume;
+pub(crate) mod volumewarnings;
+pub(crate) mod warnings;
 pub(crate) mod workload;
 
 use kind::Problem;

@@ -23,6 +23,7 @@ pub(crate) const INGRESS_CLASS: Promises = Promises {
 pub(crate) const INGRESS: Promises = Promises {
     check_create: crate::check::networking::ingress,
     check_update: crate::check::networking::ingress_update,
+    warn: crate::check::warnings::ingress,
     columns: crate::print::network::INGRESS,
     cells: crate::print::network::ingress,
     ..Promises::WORKLOAD.created_on_update()

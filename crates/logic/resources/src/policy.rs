@@ -4,6 +4,7 @@ use crate::promises::Promises;
 
 /// A PodDisruptionBudget.
 pub(crate) const DISRUPTION_BUDGET: Promises = Promises {
+    name: object::names::path_segment,
     check_create: crate::check::policy::disruption_budget,
     check_update: crate::check::policy::disruption_budget_update,
     columns: crate::print::policy::DISRUPTION_BUDGET,

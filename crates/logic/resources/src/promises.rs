@@ -16,6 +16,10 @@ pub(crate) struct Promises {
     pub update: fn(&Context<'_>, &mut Value, &Value),
     pub check_create: fn(&Context<'_>, &Value) -> Vec<Problem>,
     pub check_update: fn(&Context<'_>, &Value, &Value) -> Vec<Problem>,
+    /// Whether what belongs to the object stays when a deletion does not say what becomes of it.
+    pub orphans: bool,
+    /// What clients are told whatever they ask.
+    pub deprecation: Option<&'static str>,
     pub warn: fn(&Context<'_>, &Value, Option<&Value>) -> Vec<String>,
     pub deletion: fn(&Value, Option<i64>) -> Deletion,
     /// Marks an object whose deletion begins and will take time.
@@ -44,6 +48,8 @@ impl Promises {
         update: |_, _, _| {},
         check_create: |_, _| Vec::new(),
         check_update: |_, _, _| Vec::new(),
+        orphans: false,
+        deprecation: None,
         warn: |_, _, _| Vec::new(),
         deletion: |_, _| Deletion::Immediate,
         begin_deletion: |_| {},
@@ -137,6 +143,14 @@ impl Strategy for Row {
 
     fn name_problems(&self, name: &str) -> Vec<String> {
         (self.promises.name)(name)
+    }
+
+    fn orphans_dependents(&self) -> bool {
+        self.promises.orphans
+    }
+
+    fn deprecation(&self) -> Option<&str> {
+        self.promises.deprecation
     }
 
     fn warnings(&self, context: &Context<'_>, new: &Value, old: Option<&Value>) -> Vec<String> {

@@ -18,6 +18,7 @@ pub(crate) const RUNTIME_CLASS: Promises = Promises {
     default: |class| at(class, &["overhead"], |overhead| round_quantities(overhead, "podFixed")),
     check_create: crate::check::simple::runtime_class,
     check_update: crate::check::simple::runtime_class_update,
+    warn: crate::check::warnings::runtime_class,
     columns: crate::print::policy::RUNTIME_CLASS,
     cells: crate::print::policy::runtime_class,
     ..Promises::DATA.versioned_updates()

@@ -12,6 +12,7 @@ pub(crate) const CSI_DRIVER: Promises = Promises {
     update: count_driver,
     check_create: crate::check::storage::driver,
     check_update: crate::check::storage::driver_update,
+    warn: crate::check::warnings::csi_driver,
     columns: crate::print::volume::CSI_DRIVER,
     cells: crate::print::volume::csi_driver,
     ..Promises::DATA.versioned_updates()
@@ -43,6 +44,7 @@ pub(crate) const STORAGE_CLASS: Promises = Promises {
     },
     check_create: crate::check::storage::class,
     check_update: crate::check::storage::class_update,
+    warn: crate::check::warnings::storage_class,
     columns: crate::print::volume::STORAGE_CLASS,
     cells: crate::print::volume::storage_class,
     ..Promises::DATA

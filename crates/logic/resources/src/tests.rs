@@ -58,6 +58,7 @@ mod tables;
 mod checks;
 mod goldens;
 mod minimal;
+mod words;
 
 /// An object as the path of creation makes it: defaulted, prepared, canonical.
 fn created(api_version: &str, kind: &str, text: &str) -> (Arc<dyn Strategy>, Value) {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use object::schema::{Field, Schema, Shape, TypeId};
-use object::{Map, MapBuilder, Path, RawJson, Step, Text, Value, timestamp};
+use object::{Map, MapBuilder, Path, RawJson, Step, Text, Value};
 
 use crate::{DEPTH_MAX, DecodeError, Decoded, Root, is_room, json, scalar, zero};
 
@@ -20,15 +20,16 @@ pub fn conform_as_stored(value: Value, root: Root<'_>) -> Result<Decoded, Decode
 }
 
 fn conformed(value: Value, root: Root<'_>, drops_empty: bool) -> Result<Decoded, DecodeError> {
+    let shape = Shape::Struct(root.id);
     let mut conformer = Conformer {
         schema: root.schema,
         path: Path::root(),
-        owner: None,
+        root: &shape,
         depth_left: DEPTH_MAX,
         drops_empty,
         strict_problems: Vec::new(),
     };
-    let value = conformer.value(&Shape::Struct(root.id), value)?;
+    let value = conformer.value(&shape, value)?;
     Ok(Decoded { value, strict_problems: conformer.strict_problems })
 }
 
@@ -40,8 +41,8 @@ pub fn empty(root: Root<'_>) -> Value {
 struct Conformer<'s> {
     schema: &'s Schema,
     path: Path,
-    /// The struct whose field is being read, which type errors name.
-    owner: Option<TypeId>,
+    /// What the whole tree is read as, for the words of type errors.
+    root: &'s Shape,
     depth_left: usize,
     /// Lists and maps without members become absent.
     drops_empty: bool,
@@ -92,8 +93,7 @@ impl Conformer<'_> {
                 scalar::float(&literal).ok_or_else(|| self.mismatch(&format!("number {literal}"), shape))
             }
             (Shape::Bytes, Value::String(text)) => scalar::bytes(&text),
-            (Shape::Time, Value::String(text)) => scalar::time(&text, timestamp::seconds),
-            (Shape::MicroTime, Value::String(text)) => scalar::time(&text, timestamp::micros),
+            (Shape::Time | Shape::MicroTime, Value::String(text)) => scalar::time(&text, shape),
             (Shape::Quantity, Value::String(text)) => scalar::quantity(text.trim()),
             (Shape::Quantity, value @ (Value::Int(_) | Value::Float(_))) => scalar::quantity(&literal(&value)),
             (_, value) => Err(self.mismatch(value.type_name(), shape)),
@@ -106,7 +106,6 @@ impl Conformer<'_> {
     }
 
     fn object(&mut self, id: TypeId, map: Map) -> Result<Value, DecodeError> {
-        let outer = self.owner.replace(id);
         let mut members = MapBuilder::with_capacity(map.len());
         for (key, value) in map {
             match self.schema.field(id, &key) {
@@ -121,7 +120,6 @@ impl Conformer<'_> {
                 None => self.unknown(key),
             }
         }
-        self.owner = outer;
         let (mut map, _) = members.finish();
         zero::complete(self.schema, id, &mut map);
         Ok(Value::Map(map))
@@ -197,7 +195,7 @@ impl Conformer<'_> {
     }
 
     fn mismatch(&self, found: &str, shape: &Shape) -> DecodeError {
-        scalar::mismatch(self.schema, self.owner, &self.path, found, shape)
+        scalar::mismatch(self.schema, self.root, &self.path, found, shape)
     }
 }
 

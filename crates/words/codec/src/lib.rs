@@ -12,6 +12,7 @@
 
 mod conform;
 pub mod json;
+mod named;
 pub mod proto;
 mod scalar;
 pub mod yaml;

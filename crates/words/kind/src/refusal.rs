@@ -239,7 +239,7 @@ impl Refusal {
             Refusal::Internal(message) => {
                 details.set(&["causes"], vec![Value::from_pairs([("message", message.as_str())])]);
             }
-            Refusal::NoSuchPath => {}
+            Refusal::NoSuchPath | Refusal::MethodNotAllowed(_) | Refusal::Unprocessable(_) => {}
             _ => return None,
         }
         Some(details)

@@ -107,9 +107,19 @@ pub trait Strategy: Send + Sync {
         object::names::dns_subdomain(name)
     }
 
-    /// What the client should be told though the write succeeds.
+    /// What every client of the kind is told, whatever it asks: that there is something better.
+    fn deprecation(&self) -> Option<&str> {
+        None
+    }
+
+    /// What the client should be told of an object that is valid, whether or not the write succeeds.
     fn warnings(&self, _context: &Context<'_>, _new: &Value, _old: Option<&Value>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether what belongs to an object stays when its deletion does not say what becomes of it.
+    fn orphans_dependents(&self) -> bool {
+        false
     }
 
     /// How a deletion with the requested grace period goes.

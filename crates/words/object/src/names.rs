@@ -30,13 +30,17 @@ pub fn dns_label(value: &str) -> Vec<String> {
 /// What is wrong with `value` as an RFC 1123 subdomain (dotted labels of up to 253 characters).
 pub fn dns_subdomain(value: &str) -> Vec<String> {
     let mut problems = length_problems(value, SUBDOMAIN_MAX);
-    if !is_subdomain(value) {
-        problems.push(format!(
+    problems.extend(subdomain_shape(value));
+    problems
+}
+
+fn subdomain_shape(value: &str) -> Option<String> {
+    (!is_subdomain(value)).then(|| {
+        format!(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and \
              end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN_FMT}')"
-        ));
-    }
-    problems
+        )
+    })
 }
 
 /// What is wrong with `value` as an RFC 1035 label (starts with a letter), which names of Services once had to be.
@@ -61,7 +65,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
         None => value,
         Some((_, rest)) if rest.contains('/') => {
             return vec![format!(
-                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
                  alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
                  '{QUALIFIED_FMT}') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
@@ -70,7 +74,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
             if prefix.is_empty() {
                 problems.push("prefix part must be non-empty".to_owned());
             } else {
-                problems.extend(dns_subdomain(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
+                problems.extend(prefix_problems(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
             }
             name
         }
@@ -78,7 +82,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
     if name.is_empty() {
         problems.push("name part must be non-empty".to_owned());
     } else if name.len() > LABEL_MAX {
-        problems.push(format!("name part must be no more than {LABEL_MAX} characters"));
+        problems.push(format!("name part must be no more than {LABEL_MAX} bytes"));
     }
     if !is_qualified(name) {
         problems.push(format!(
@@ -89,9 +93,16 @@ pub fn qualified_name(value: &str) -> Vec<String> {
     problems
 }
 
-/// What is wrong with `value` as a label's value: empty, or up to 63 characters of a qualified name's alphabet.
+/// A subdomain before a `/`, whose length upstream counts in bytes where it counts that of names in characters.
+fn prefix_problems(prefix: &str) -> Vec<String> {
+    let mut problems = bytes_problems(prefix, SUBDOMAIN_MAX);
+    problems.extend(subdomain_shape(prefix));
+    problems
+}
+
+/// What is wrong with `value` as a label's value: empty, or up to 63 bytes of a qualified name's alphabet.
 pub fn label_value(value: &str) -> Vec<String> {
-    let mut problems = length_problems(value, LABEL_MAX);
+    let mut problems = bytes_problems(value, LABEL_MAX);
     if !value.is_empty() && !is_qualified(value) {
         problems.push(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end \
@@ -113,6 +124,10 @@ pub fn path_segment(value: &str) -> Vec<String> {
 
 fn length_problems(value: &str, max: usize) -> Vec<String> {
     if value.len() > max { vec![format!("must be no more than {max} characters")] } else { Vec::new() }
+}
+
+fn bytes_problems(value: &str, max: usize) -> Vec<String> {
+    if value.len() > max { vec![format!("must be no more than {max} bytes")] } else { Vec::new() }
 }
 
 fn is_label(value: &str) -> bool {

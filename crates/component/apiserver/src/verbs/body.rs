@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use codec::{DecodeError, Decoded, Root, json, proto, yaml};
+use gate::Authorized;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use kind::{Refusal, Strategy};
@@ -36,18 +37,20 @@ pub(crate) fn media(parts: &Parts) -> Result<Media, Refusal> {
     negotiate::body_media(value.unwrap_or_default())
 }
 
-/// Reads an object of the strategy's kind.
+/// Reads an object of the strategy's kind, and notes for the client what of it no field is for.
 pub(super) async fn object(
-    parts: &Parts,
+    by: &Authorized,
     body: Body,
     strategy: &dyn Strategy,
     validation: FieldValidation,
-) -> Result<Received, Refusal> {
-    let media = media(parts)?;
+) -> Result<Value, Refusal> {
+    let media = media(by.parts())?;
     let bytes = collect(body).await?;
     let (schema, id) = strategy.root();
     let resource = strategy.resource();
-    of_kind(&bytes, media, Root { schema, id }, (&resource.api_version(), &resource.kind), validation)
+    let received = of_kind(&bytes, media, Root { schema, id }, (&resource.api_version(), &resource.kind), validation)?;
+    by.warn(received.warnings);
+    Ok(received.object)
 }
 
 /// Reads an object that must be of one kind.

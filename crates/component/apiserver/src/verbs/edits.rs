@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 use codec::{DecodeError, Root, json, yaml};
-use gate::Query;
+use gate::{Authorized, Query};
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use kind::{Cause, Problem, Refusal, Resource};
 use object::{Path, Schema, Text, Value};
-use parking_lot::Mutex;
 use patch::apply::ApplyError;
 use patch::{PatchError, merge, strategic};
 use registry::{Edit, Registry, WriteOptions};
@@ -33,8 +32,8 @@ pub(super) struct Patch<'a> {
     subresource: &'a str,
     validation: FieldValidation,
     manager: String,
-    /// What the newest attempt had to object to.
-    warnings: Mutex<Vec<String>>,
+    /// Who is told what the patch brought that no field is for.
+    by: &'a Authorized,
 }
 
 impl<'a> Patch<'a> {
@@ -66,13 +65,8 @@ impl<'a> Patch<'a> {
             subresource: &call.target.subresource,
             validation,
             manager: write.field_manager.clone(),
-            warnings: Mutex::new(Vec::new()),
+            by: &call.by,
         })
-    }
-
-    /// What the client should be told.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.warnings.lock())
     }
 
     fn root(&self) -> Root<'_> {
@@ -111,7 +105,7 @@ impl<'a> Patch<'a> {
             return Err(Refusal::BadRequest(format!("strict decoding error: {}", problems.join(", "))));
         }
         if self.validation == FieldValidation::Warn {
-            *self.warnings.lock() = problems;
+            self.by.warn(problems);
         }
         Ok(decoded.value)
     }

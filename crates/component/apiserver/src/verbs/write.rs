@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use kind::{Context, Refusal};
+use kind::Refusal;
 use object::{Meta, Value};
 use registry::{Deleted, negotiate};
 use serving::Body;
@@ -16,21 +16,21 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response<Body>, Re
     let wanted = read::wanted(call)?;
     let (write, validation) = options::write(call, "CreateOptions")?;
     let strategy = call.registry.strategy();
-    let received = body::object(call.by.parts(), body, strategy.as_ref(), validation).await?;
-    let object = call.registry.create(&call.by, &call.target.namespace, received.object, &write).await?;
-    written(call, &object, None, (StatusCode::CREATED, wanted), received.warnings)
+    let object = body::object(&call.by, body, strategy.as_ref(), validation).await?;
+    let object = call.registry.create(&call.by, &call.target.namespace, object, &write).await?;
+    answered(call, &object, StatusCode::CREATED, wanted)
 }
 
 pub(super) async fn update(call: &Call, body: Body) -> Result<Response<Body>, Refusal> {
     let wanted = read::wanted(call)?;
     let (write, validation) = options::write(call, "UpdateOptions")?;
     let strategy = call.registry.strategy();
-    let received = body::object(call.by.parts(), body, strategy.as_ref(), validation).await?;
-    let edit = registry::Replace(Arc::new(received.object));
+    let object = body::object(&call.by, body, strategy.as_ref(), validation).await?;
+    let edit = registry::Replace(Arc::new(object));
     let address = (call.target.namespace.as_str(), call.target.name.as_str());
     let (object, created) = call.registry.update(&call.by, address, &call.target.subresource, &edit, &write).await?;
     let code = if created { StatusCode::CREATED } else { StatusCode::OK };
-    written(call, &object, None, (code, wanted), received.warnings)
+    answered(call, &object, code, wanted)
 }
 
 pub(super) async fn patch(call: &Call, body: Body) -> Result<Response<Body>, Refusal> {
@@ -41,7 +41,7 @@ pub(super) async fn patch(call: &Call, body: Body) -> Result<Response<Body>, Ref
     let address = (call.target.namespace.as_str(), call.target.name.as_str());
     let (object, created) = call.registry.update(&call.by, address, &call.target.subresource, &edit, &write).await?;
     let code = if created { StatusCode::CREATED } else { StatusCode::OK };
-    written(call, &object, None, (code, wanted), edit.warnings())
+    answered(call, &object, code, wanted)
 }
 
 pub(super) async fn delete(call: &Call, body: Body) -> Result<Response<Body>, Refusal> {
@@ -51,6 +51,10 @@ pub(super) async fn delete(call: &Call, body: Body) -> Result<Response<Body>, Re
     let delete = options::delete(query, sent.as_ref())?;
     let address = (call.target.namespace.as_str(), call.target.name.as_str());
     let deleted = call.registry.delete(&call.by, address, &delete).await?;
+    if call.registry.strategy().orphans_dependents() && call.resource().group == "batch" && delete.propagation.is_none()
+    {
+        call.by.warn([ORPHANED.to_owned()]);
+    }
     match deleted {
         // Kinds whose deletion takes time return the object, so that the client can see what it waits for.
         Deleted::Going(object) => answered(call, &object, StatusCode::OK, wanted),
@@ -79,6 +83,10 @@ pub(super) async fn delete_collection(call: &Call, body: Body) -> Result<Respons
     answer::builtin(&tree, (&resource.api_version(), &kind), StatusCode::OK, wanted)
 }
 
+/// What somebody should know who deletes a job and does not say what becomes of its pods.
+const ORPHANED: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+                        them or set propagationPolicy=Orphan to suppress this warning";
+
 /// Kinds whose last state is the answer to their deletion (upstream's `ReturnDeletedObject`).
 fn returns_deleted(plural: &str) -> bool {
     matches!(
@@ -92,6 +100,14 @@ fn returns_deleted(plural: &str) -> bool {
             | "serviceaccounts"
             | "volumeattributesclasses"
             | "storageclasses"
+            | "volumeattachments"
+            | "csidrivers"
+            | "csinodes"
+            | "namespaces"
+            | "deviceclasses"
+            | "resourceclaims"
+            | "resourceclaimtemplates"
+            | "resourceslices"
     )
 }
 
@@ -136,21 +152,6 @@ fn success(call: &Call, object: &Value) -> Value {
         }
     }
     status
-}
-
-fn written(
-    call: &Call,
-    object: &Value,
-    old: Option<&Value>,
-    (code, wanted): (StatusCode, registry::form::Wanted),
-    mut warnings: Vec<String>,
-) -> Result<Response<Body>, Refusal> {
-    let context = Context { user: call.by.user(), now: env::time::now(), subresource: &call.target.subresource };
-    warnings.extend(call.registry.strategy().warnings(&context, object, old));
-    warnings.extend(call.by.take_warnings());
-    let mut response = answered(call, object, code, wanted)?;
-    answer::warn(&mut response, &warnings);
-    Ok(response)
 }
 
 fn answered(

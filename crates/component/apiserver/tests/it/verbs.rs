@@ -189,7 +189,9 @@ async fn dry_runs_leave_no_trace() {
     let after = admin.get("/api/v1/services").await.is(200).at("metadata.resourceVersion");
     assert_eq!(before, after, "nothing was written, not even an address");
     admin.post(services, service).await.is(201);
-    admin.post(&format!("{services}?dryRun=All"), service).await.is(409);
+    // Its port is taken, which is found before its name is.
+    let again = admin.post(&format!("{services}?dryRun=All"), service).await.is(422);
+    assert!(again.at("message").contains("provided port is already allocated"), "{}", again.text());
     let path = format!("{services}/s");
     let patched =
         admin.patch(&format!("{path}?dryRun=All"), MERGE, r#"{"metadata":{"labels":{"a":"b"}}}"#).await.is(200);
@@ -267,4 +269,31 @@ async fn a_patched_scale_yields_to_nobody_and_a_sent_one_does() {
     let versioned = r#"{"metadata":{"resourceVersion":"1"},"spec":{"replicas":1}}"#;
     admin.patch(scale, MERGE, versioned).await.is(409);
     admin.patch(scale, MERGE, r#"{"spec":{"replicas":-1}}"#).await.is(422);
+}
+
+#[tokio::test]
+async fn refusals_carry_warnings_too() {
+    let admin = Cluster::start().await.admin();
+    let odd = r#"{"metadata":{"name":"o"},"odd":1,"data":{"a/b":"c"}}"#;
+    let refused = admin.post("/api/v1/namespaces/default/configmaps?fieldValidation=Warn", odd).await.is(422);
+    assert_eq!(refused.header("warning"), r#"299 - "unknown field \"odd\"""#);
+    let endpoints = "/api/v1/namespaces/default/endpoints";
+    for (path, code) in [(endpoints, 200), (&format!("{endpoints}/none"), 404)] {
+        let answer = admin.get(path).await.is(code);
+        let expected = r#"299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice""#;
+        assert_eq!(answer.header("warning"), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn controllers_leave_their_pods_unless_told() {
+    let admin = Cluster::start().await.admin();
+    let controllers = "/api/v1/namespaces/default/replicationcontrollers";
+    let one = r#"{"metadata":{"name":"r"},"spec":{"replicas":0,"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}"#;
+    admin.post(controllers, one).await.is(201);
+    let path = format!("{controllers}/r");
+    let kept = admin.delete(&format!("{path}?dryRun=All"), "").await.is(200);
+    assert_eq!(kept.at("metadata.finalizers.0"), "orphan", "{}", kept.text());
+    let told = admin.delete(&path, r#"{"propagationPolicy":"Background"}"#).await.is(200);
+    assert_eq!(told.at("status"), "Success", "{}", told.text());
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kind::{Context, Problem};
-use object::Value;
+use object::{Value, names};
 
 use super::spot::{Problems, Spot};
 use super::{formats, over};
@@ -30,7 +30,7 @@ fn webhooks(list: &Spot<'_>, out: &mut Problems) {
         let parts = name.text().split('.').count();
         if name.need(out) {
             name.subdomain(out);
-            if parts < 3 {
+            if names::dns_subdomain(name.text()).is_empty() && parts < 3 {
                 name.invalid(out, "should be a domain with at least three segments separated by dots");
             }
             if !seen.insert(name.text()) {
@@ -59,22 +59,45 @@ fn webhooks(list: &Spot<'_>, out: &mut Problems) {
         if versions.is_empty() {
             let detail = "must specify one of v1, v1beta1";
             versions.required(out, detail);
-        } else if !versions.texts().any(|version| matches!(version, "v1" | "v1beta1")) {
-            versions.invalid(out, "must include at least one of v1, v1beta1");
+        } else {
+            review_versions(&versions, out);
         }
+    }
+}
+
+fn review_versions(versions: &Spot<'_>, out: &mut Problems) {
+    let mut seen = BTreeSet::new();
+    for version in versions.items() {
+        let version = version.or_empty();
+        version.complain(out, names::dns1035_label(version.text()));
+        if !seen.insert(version.text()) {
+            version.invalid(out, "duplicate version");
+        }
+    }
+    if !versions.texts().any(|version| matches!(version, "v1" | "v1beta1")) {
+        versions.invalid(out, "must include at least one of v1, v1beta1");
     }
 }
 
 fn client(client: &Spot<'_>, out: &mut Problems) {
     let (url, service) = (client.at("url"), client.at("service"));
     match (url.is_set(), service.is_set()) {
-        (true, false) => {
-            if !url.text().starts_with("https://") {
-                url.invalid(out, "'https' is the only allowed URL scheme; desired format: https://host[/path]");
-            }
-        }
+        (true, false) => check_url(&url, out),
         (false, true) => reference(&service, out),
         _ => client.required(out, "exactly one of url or service is required"),
+    }
+}
+
+fn check_url(url: &Spot<'_>, out: &mut Problems) {
+    const FORM: &str = "desired format: https://host[/path]";
+    let (scheme, rest) = url.text().split_once("://").unwrap_or(("", ""));
+    if scheme != "https" {
+        let detail = format!("'https' is the only allowed URL scheme; {FORM}");
+        out.push(Problem::invalid(url.path.clone(), scheme, detail));
+    }
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.is_empty() {
+        out.push(Problem::invalid(url.path.clone(), host, format!("host must be specified; {FORM}")));
     }
 }
 
@@ -97,8 +120,11 @@ pub(crate) fn reference(service: &Spot<'_>, out: &mut Problems) {
 }
 
 fn check_rule(rule: &Spot<'_>, out: &mut Problems) {
-    for field in ["apiGroups", "apiVersions", "resources", "operations"] {
+    for field in ["operations", "apiGroups", "apiVersions", "resources"] {
         let list = rule.at(field);
+        for item in list.items().filter(|item| item.is_empty() && matches!(field, "apiVersions" | "resources")) {
+            item.required(out, "");
+        }
         if list.is_empty() {
             list.required(out, "");
         } else if field != "resources" && list.len() > 1 && list.texts().any(|text| text == "*") {

@@ -122,7 +122,10 @@ pub(crate) fn spread(constraints: &Spot<'_>, out: &mut Problems) {
     let all: Vec<Spot<'_>> = constraints.items().collect();
     for (at, constraint) in all.iter().enumerate() {
         let (key, action) = (constraint.at("topologyKey"), constraint.at("whenUnsatisfiable"));
-        constraint.at("maxSkew").positive(out);
+        let skew = constraint.at("maxSkew");
+        if skew.int().is_some_and(|skew| skew <= 0) {
+            skew.invalid(out, "must be greater than zero");
+        }
         if key.is_empty() {
             key.required(out, "can not be empty");
         }

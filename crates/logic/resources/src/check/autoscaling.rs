@@ -14,15 +14,26 @@ pub(crate) fn create(_context: &Context<'_>, scaler: &Value) -> Vec<Problem> {
         if least.int().is_some_and(|count| count < 1) {
             least.invalid(out, "must be greater than or equal to 1");
         }
-        most.positive(out);
+        match most.int().unwrap_or(0) {
+            0 => most.required(out, "must be set and greater than 0"),
+            count if count < 0 => most.invalid(out, "must be greater than or equal to 1"),
+            _ => {}
+        }
         if let (Some(least), Some(most_count)) = (least.int(), most.int())
             && most_count < least
         {
             most.invalid(out, "must be greater than or equal to `minReplicas`");
         }
         reference(&spec.at("scaleTargetRef"), out);
-        for metric in spec.at("metrics").items() {
+        grouped(&spec.at("scaleTargetRef"), out);
+        let metrics = spec.at("metrics");
+        for metric in metrics.items() {
             check_metric(&metric, out);
+        }
+        let idles = |metric: Spot<'_>| matches!(metric.at("type").text(), "Object" | "External");
+        if least.int() == Some(0) && !metrics.items().any(idles) {
+            let detail = "must specify at least one Object or External metric to support scaling to zero replicas";
+            metrics.forbidden(out, detail);
         }
         for side in ["scaleUp", "scaleDown"] {
             rules(&spec.at("behavior").at(side), out);
@@ -37,19 +48,47 @@ fn reference(target: &Spot<'_>, out: &mut Problems) {
             spot.complain(out, names::path_segment(spot.text()));
         }
     }
+    let version = target.at("apiVersion");
+    if version.text().split('/').count() > 2 {
+        version.invalid(out, format!("unexpected GroupVersion string: {}", version.text()));
+    }
+}
+
+/// What is scaled is named with its group; only replication controllers have none.
+fn grouped(target: &Spot<'_>, out: &mut Problems) {
+    let version = target.at("apiVersion");
+    let group = version.text().split_once('/').map_or("", |(group, _)| group);
+    if group.is_empty() && target.at("kind").text() != "ReplicationController" {
+        version.or_empty().invalid(out, "apiVersion must specify API group");
+    }
+}
+
+/// What is wrong with a changed autoscaler: it may go on to name its target as it did.
+pub(crate) fn update(context: &Context<'_>, new: &Value, old: &Value) -> Vec<Problem> {
+    let mut before = Problems::new();
+    let target = Spot::root(old).at("spec.scaleTargetRef");
+    grouped(&target, &mut before);
+    let mut out = create(context, new);
+    out.retain(|problem| before.is_empty() || problem.path != target.path.field("apiVersion"));
+    out
 }
 
 fn check_metric(metric: &Spot<'_>, out: &mut Problems) {
     let (field, numbers): (&str, &[&str]) = match metric.at("type").text() {
-        "" => return metric.at("type").required(out, "must specify a metric source type"),
         "Object" => ("object", &["value", "averageValue"]),
         "Pods" => ("pods", &["averageValue"]),
         "Resource" => ("resource", &["averageUtilization", "averageValue"]),
         "ContainerResource" => ("containerResource", &["averageUtilization", "averageValue"]),
         "External" => ("external", &["value", "averageValue"]),
         _ => {
-            let supported = ["ContainerResource", "External", "Object", "Pods", "Resource"];
-            return metric.at("type").option(out, &supported);
+            let kind = metric.at("type").or_empty();
+            if kind.text().is_empty() {
+                kind.required(out, "must specify a metric source type");
+            }
+            // Upstream asks twice, once for each of its two lists of types.
+            kind.option(out, &["ContainerResource", "External", "Object", "Pods", "Resource"]);
+            kind.option(out, &["ContainerResource", "External", "Object", "Pods", "Resource"]);
+            return;
         }
     };
     let source = metric.at(field);
@@ -86,14 +125,9 @@ fn target(target: &Spot<'_>, numbers: &[&str], out: &mut Problems) {
     let kind = target.at("type");
     if kind.is_empty() {
         kind.required(out, "must specify a metric target type");
-    } else {
-        let supported = ["AverageValue", "Utilization", "Value"];
-        kind.option(out, &supported);
     }
-    let given = numbers.iter().filter(|number| target.at(number).is_set()).count();
-    if given == 0 {
-        let field = numbers.first().copied().unwrap_or_default();
-        target.at(field).required(out, &format!("must specify one of: {}", numbers.join(", ")));
+    if !matches!(kind.text(), "Utilization" | "Value" | "AverageValue") {
+        kind.or_empty().invalid(out, "must be either Utilization, Value, or AverageValue");
     }
     for number in ["value", "averageValue"] {
         let spot = target.at(number);
@@ -104,6 +138,26 @@ fn target(target: &Spot<'_>, numbers: &[&str], out: &mut Problems) {
     let utilization = target.at("averageUtilization");
     if utilization.int().is_some_and(|percent| percent < 1) {
         utilization.invalid(out, "must be greater than 0");
+    }
+    given(target, numbers, out);
+}
+
+/// Of the numbers of a source, one must be there; for some sources, no more than one.
+fn given(target: &Spot<'_>, numbers: &[&str], out: &mut Problems) {
+    let given = numbers.iter().filter(|number| target.at(number).is_set()).count();
+    match (numbers, given) {
+        (["averageUtilization", _], 0) => {
+            let detail = "must set either a target raw value or a target utilization";
+            target.at("averageUtilization").required(out, detail);
+        }
+        (["averageUtilization", _], 2) => {
+            target.at("averageValue").forbidden(out, "may not set both a target raw value and a target utilization");
+        }
+        (["averageValue"], 0) => {
+            target.at("averageValue").required(out, "must specify a positive target averageValue");
+        }
+        (_, 0) => target.at("averageValue").required(out, "must set either a target value or averageValue"),
+        _ => {}
     }
 }
 

@@ -9,6 +9,8 @@ use super::spot::{Problems, Spot};
 use super::{formats, over, podspec};
 
 const INDEXED_MAX: i64 = 100_000;
+const FAILURE_RULES_MAX: usize = 20;
+const EXIT_CODES_MAX: usize = 255;
 /// Most characters of a cron job's name: its jobs get eleven more.
 const CRON_NAME_MAX: usize = 52;
 
@@ -24,11 +26,24 @@ pub(crate) fn job(_context: &Context<'_>, job: &Value) -> Vec<Problem> {
             formats::label_selector(&selector, out);
         }
         let labels = template.at("metadata.labels");
-        if selector.is_set() && !formats::selects(&selector, &labels) {
+        if !selector.is_set() || !formats::selects(&selector, &labels) {
             labels.invalid(out, "`selector` does not match template `labels`");
         }
         generated(job, &spec, out);
+        last_host_name(job, out);
     })
+}
+
+/// The pods of an indexed job are called by their index, and the last one has the longest name.
+fn last_host_name(job: &Spot<'_>, out: &mut Problems) {
+    let (name, completions) = (job.at("metadata.name").or_empty(), job.at("spec.completions").int().unwrap_or(0));
+    if job.at("spec.completionMode").text() != "Indexed" || completions <= 0 {
+        return;
+    }
+    let last = format!("{}-{}", name.text(), completions - 1);
+    if !object::names::dns_label(&last).is_empty() {
+        name.invalid(out, format!("will not able to create pod with invalid DNS label: {last}"));
+    }
 }
 
 /// What the server generates must be there, and right.
@@ -66,6 +81,12 @@ fn job_spec(spec: &Spot<'_>, out: &mut Problems) {
     }
     let (mode, completions, parallelism) = (spec.at("completionMode"), spec.at("completions"), spec.at("parallelism"));
     mode.option(out, &["NonIndexed", "Indexed"]);
+    if spec.at("maxFailedIndexes").is_set() {
+        spec.at("maxFailedIndexes").nonnegative(out);
+        if !spec.at("backoffLimitPerIndex").is_set() {
+            spec.at("backoffLimitPerIndex").required(out, "when maxFailedIndexes is specified");
+        }
+    }
     if mode.text() == "Indexed" {
         if !completions.is_set() {
             completions.required(out, "when completion mode is Indexed");
@@ -81,47 +102,90 @@ fn job_spec(spec: &Spot<'_>, out: &mut Problems) {
             }
         }
     }
-    spec.at("podReplacementPolicy").option(out, &["Failed", "TerminatingOrFailed"]);
     let template = spec.at("template");
+    let failures = spec.at("podFailurePolicy");
+    if failures.is_set() {
+        failure_policy(&failures, spec, out);
+    }
+    spec.at("podReplacementPolicy").option(out, &["Failed", "TerminatingOrFailed"]);
     podspec::template(&template, out);
     let policy = template.at("spec.restartPolicy");
-    if !matches!(policy.text(), "Always") {
-        policy.option(out, &["OnFailure", "Never"]);
-    } else {
-        let detail = &["OnFailure", "Never"];
-        out.push(Problem::required(policy.path.clone(), format!("valid values: \"{}\"", detail.join("\", \""))));
-    }
-    if spec.at("podFailurePolicy").is_set() {
-        failure_policy(&spec.at("podFailurePolicy"), &template, out);
+    match policy.text() {
+        "" | "Always" => policy.required(out, "valid values: \"OnFailure\", \"Never\""),
+        "OnFailure" if failures.is_set() => {
+            policy.invalid(out, "only \"Never\" is supported when podFailurePolicy is specified");
+        }
+        _ => policy.option(out, &["OnFailure", "Never"]),
     }
 }
 
-fn failure_policy(policy: &Spot<'_>, template: &Spot<'_>, out: &mut Problems) {
-    let restart = template.at("spec.restartPolicy");
-    if restart.text() != "Never" {
-        restart.invalid(out, "only \"Never\" is supported when podFailurePolicy is specified");
+fn failure_policy(policy: &Spot<'_>, spec: &Spot<'_>, out: &mut Problems) {
+    let pod = spec.at("template.spec");
+    let containers: Vec<&str> = ["containers", "initContainers"]
+        .iter()
+        .flat_map(|list| pod.at(list).items().map(|container| container.at("name").text()).collect::<Vec<_>>())
+        .collect();
+    let rules = policy.at("rules");
+    if rules.len() > FAILURE_RULES_MAX {
+        out.push(Problem::too_many(rules.path.clone(), rules.len(), FAILURE_RULES_MAX));
     }
-    if policy.at("rules").len() > 20 {
-        out.push(Problem::too_many(policy.path.field("rules"), policy.at("rules").len(), 20));
-    }
-    for rule in policy.at("rules").items() {
-        rule.at("action").choice(out, &["Count", "FailIndex", "FailJob", "Ignore"]);
-        let (codes, conditions) = (rule.at("onExitCodes"), rule.at("onPodConditions"));
-        match (codes.is_set(), !conditions.is_empty()) {
-            (true, true) => rule.invalid(out, "specifying both OnExitCodes and OnPodConditions is not supported"),
-            (false, false) => rule.invalid(out, "specifying one of OnExitCodes and OnPodConditions is required"),
-            _ => {}
+    for rule in rules.items() {
+        let action = rule.at("action");
+        if action.text() == "FailIndex" && !spec.at("backoffLimitPerIndex").is_set() {
+            action.invalid(out, "requires the backoffLimitPerIndex to be set");
         }
+        named_choice(&action, &["Count", "FailIndex", "FailJob", "Ignore"], out);
+        let (codes, conditions) = (rule.at("onExitCodes"), rule.at("onPodConditions"));
         if codes.is_set() {
-            codes.at("operator").choice(out, &["In", "NotIn"]);
-            if codes.at("values").is_empty() {
-                codes.at("values").invalid(out, "at least one value is required");
-            }
+            exit_codes(&codes, &containers, out);
         }
         for condition in conditions.items() {
-            condition.at("type").qualified(out);
-            condition.at("status").choice(out, &["False", "True", "Unknown"]);
+            condition.at("type").or_empty().qualified(out);
+            named_choice(&condition.at("status"), &["False", "True", "Unknown"], out);
         }
+        let detail = match (codes.is_set(), !conditions.is_empty()) {
+            (true, true) => "specifying both OnExitCodes and OnPodConditions is not supported",
+            (false, false) => "specifying one of OnExitCodes and OnPodConditions is required",
+            _ => continue,
+        };
+        out.push(Problem { value: None, ..Problem::invalid(rule.path.clone(), Value::Null, detail) });
+    }
+}
+
+/// One of `values`, all of which are named when there is none.
+fn named_choice(spot: &Spot<'_>, values: &[&str], out: &mut Problems) {
+    if spot.text().is_empty() {
+        spot.required(out, &format!("valid values: [\"{}\"]", values.join("\" \"")));
+    } else {
+        spot.option(out, values);
+    }
+}
+
+fn exit_codes(codes: &Spot<'_>, containers: &[&str], out: &mut Problems) {
+    let (operator, container, values) = (codes.at("operator"), codes.at("containerName"), codes.at("values"));
+    named_choice(&operator, &["In", "NotIn"], out);
+    if container.is_set() && !containers.contains(&container.text()) {
+        container.invalid(out, "must be one of the container or initContainer names in the pod template");
+    }
+    if values.is_empty() {
+        values.invalid(out, "at least one value is required");
+    } else if values.len() > EXIT_CODES_MAX {
+        out.push(Problem::too_many(values.path.clone(), values.len(), EXIT_CODES_MAX));
+    }
+    let (mut seen, mut last, mut ordered) = (std::collections::BTreeSet::new(), None, true);
+    for value in values.items() {
+        let code = value.int().unwrap_or(0);
+        if operator.text() == "In" && code == 0 {
+            value.invalid(out, "must not be 0 for the In operator");
+        }
+        if !seen.insert(code) {
+            value.duplicate(out);
+        }
+        ordered &= last.is_none_or(|last| last <= code);
+        last = Some(code);
+    }
+    if !ordered {
+        values.invalid(out, "must be ordered");
     }
 }
 

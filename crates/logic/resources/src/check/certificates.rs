@@ -52,7 +52,7 @@ pub(crate) fn create(_context: &Context<'_>, request: &Value) -> Vec<Problem> {
         }
         let usages = spec.at("usages");
         if usages.is_empty() {
-            usages.required(out, "usages must be specified");
+            usages.required(out, "");
         }
         let mut seen = BTreeSet::new();
         for usage in usages.items() {

@@ -75,10 +75,11 @@ fn ports(list: &Spot<'_>, out: &mut Problems) {
         if !seen.insert(name.text()) {
             name.duplicate(out);
         }
-        if port.at("port").is_set() {
-            formats::port_number(&port.at("port"), out);
+        let protocol = port.at("protocol");
+        if !protocol.is_set() {
+            protocol.required(out, "");
         }
-        port.at("protocol").choice(out, &["SCTP", "TCP", "UDP"]);
+        protocol.option(out, &["SCTP", "TCP", "UDP"]);
         if port.at("appProtocol").is_set() {
             port.at("appProtocol").qualified(out);
         }

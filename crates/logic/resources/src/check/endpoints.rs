@@ -29,11 +29,14 @@ fn check(endpoints: &Spot<'_>, out: &mut Problems) {
             addresses::address(&ip, out);
             if out.len() == before {
                 addresses::ordinary_address(&ip, out);
+            } else {
+                // Upstream asks again before it looks for addresses that endpoints may not have.
+                ip.invalid(out, "must be a valid IP address");
             }
             if !address.at("hostname").text().is_empty() {
                 address.at("hostname").label(out);
             }
-            if !address.at("nodeName").text().is_empty() {
+            if address.at("nodeName").is_set() {
                 address.at("nodeName").subdomain(out);
             }
         }

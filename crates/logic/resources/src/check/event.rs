@@ -17,7 +17,12 @@ pub(crate) fn update(_context: &Context<'_>, event: &Value, _old: &Value) -> Vec
 }
 
 fn legacy(event: &Spot<'_>, out: &mut Problems) {
-    let object = event.at("involvedObject.namespace");
+    in_namespace(event, &event.at("involvedObject.namespace"), out);
+}
+
+/// An event stands where its object does; upstream says so in the words of the stored form.
+fn in_namespace(event: &Spot<'_>, object: &Spot<'_>, out: &mut Problems) {
+    let object = object.moved(Path::of("involvedObject.namespace"));
     let own = event.at("metadata.namespace").text();
     let matches = match object.text() {
         "" => matches!(own, "default" | "kube-system"),
@@ -31,6 +36,11 @@ fn legacy(event: &Spot<'_>, out: &mut Problems) {
 /// What is wrong with a new event of `events.k8s.io`.
 pub(crate) fn create_new_form(_context: &Context<'_>, event: &Value) -> Vec<Problem> {
     over(event, |event, out| {
+        let object = event.at("regarding.namespace");
+        // Only what is in no namespace has a place where its events must be.
+        if object.text().is_empty() {
+            in_namespace(event, &object, out);
+        }
         if !event.at("eventTime").is_set() {
             event.at("eventTime").required(out, "");
         }
@@ -38,18 +48,19 @@ pub(crate) fn create_new_form(_context: &Context<'_>, event: &Value) -> Vec<Prob
             [("reportingController", 0), ("reportingInstance", 128), ("action", 128), ("reason", 128)]
         {
             let spot = event.at(field);
-            if !spot.need(out) {
-                continue;
+            if spot.is_empty() {
+                spot.required(out, "");
             }
             if bytes_max == 0 {
-                spot.qualified(out);
+                spot.or_empty().qualified(out);
             } else if spot.text().len() > bytes_max {
-                spot.invalid(out, format!("can have at most {bytes_max} characters"));
+                // Long texts are not repeated.
+                out.push(Problem::invalid(spot.path, "", format!("can have at most {bytes_max} characters")));
             }
         }
         let kind = event.at("type");
         if !matches!(kind.text(), "Normal" | "Warning") {
-            kind.or_empty().invalid(out, format!("has invalid value: {}", kind.text()));
+            out.push(Problem::invalid(kind.path.clone(), "", format!("has invalid value: {}", kind.text())));
         }
         for (field, name) in [
             ("deprecatedFirstTimestamp", "firstTimestamp"),

@@ -1,7 +1,7 @@
 //! FlowSchemas and PriorityLevelConfigurations.
 
 use kind::{Context, Problem};
-use object::Value;
+use object::{Value, names};
 
 use super::over;
 use super::spot::{Problems, Spot};
@@ -60,18 +60,49 @@ fn check_rule(rule: &Spot<'_>, out: &mut Problems) {
         rule.required(out, "at least one of resourceRules and nonResourceRules has to be non-empty");
     }
     for resource in resources.items() {
-        for field in ["verbs", "apiGroups", "resources"] {
-            resource.at(field).need(out);
-        }
-        if resource.at("namespaces").is_empty() && !resource.at("clusterScope").flag() {
+        verbs(&resource.at("verbs"), out);
+        wildcard(&resource.at("apiGroups"), "api groups", "resource rules must supply at least one api group", out);
+        wildcard(&resource.at("resources"), "resources", "resource rules must supply at least one resource", out);
+        let spaces = resource.at("namespaces");
+        if !(spaces.is_empty() && resource.at("clusterScope").flag()) {
             let detail = "resource rules that are not cluster scoped must supply at least one namespace";
-            resource.at("namespaces").required(out, detail);
+            wildcard(&spaces, "namespaces", detail, out);
+        }
+        for space in spaces.items().filter(|_| !has_wildcard(&spaces)) {
+            for text in names::dns_label(space.text()) {
+                let detail = format!("each member of this list must be '*' or a DNS-1123 label; {text}");
+                space.or_empty().invalid(out, detail);
+            }
         }
     }
     for url in urls.items() {
-        url.at("verbs").need(out);
-        url.at("nonResourceURLs").need(out);
+        verbs(&url.at("verbs"), out);
+        let detail = "nonResourceURLs must contain at least one value";
+        wildcard(&url.at("nonResourceURLs"), "non-resource URLs", detail, out);
     }
+}
+
+const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
+
+fn verbs(list: &Spot<'_>, out: &mut Problems) {
+    wildcard(list, "verbs", "verbs must contain at least one value", out);
+    let known = |verb: Spot<'_>| VERBS.contains(&verb.text());
+    if !has_wildcard(list) && !list.items().all(known) {
+        out.push(Problem::not_supported(list.path.clone(), list.shown(), &VERBS));
+    }
+}
+
+/// A list that is not empty and in which `*` stands alone.
+fn wildcard(list: &Spot<'_>, what: &str, none: &str, out: &mut Problems) {
+    if list.is_empty() {
+        list.required(out, none);
+    } else if list.len() > 1 && has_wildcard(list) {
+        list.invalid(out, format!("if '*' is present, must not specify other {what}"));
+    }
+}
+
+fn has_wildcard(list: &Spot<'_>) -> bool {
+    list.texts().any(|text| text == "*")
 }
 
 /// What is wrong with a PriorityLevelConfiguration.

@@ -26,7 +26,7 @@ pub(crate) fn network_policy(_context: &Context<'_>, policy: &Value) -> Vec<Prob
             types.invalid(out, "may not specify more than two policyTypes");
         }
         for kind in types.items() {
-            kind.option(out, &["Egress", "Ingress"]);
+            kind.or_empty().option(out, &["Ingress", "Egress"]);
         }
     })
 }
@@ -34,18 +34,22 @@ pub(crate) fn network_policy(_context: &Context<'_>, policy: &Value) -> Vec<Prob
 fn policy_port(port: &Spot<'_>, out: &mut Problems) {
     let (protocol, number, end) = (port.at("protocol"), port.at("port"), port.at("endPort"));
     if protocol.is_set() {
-        protocol.option(out, &["SCTP", "TCP", "UDP"]);
+        protocol.option(out, &["TCP", "UDP", "SCTP"]);
     }
     if number.is_set() {
         formats::port(&number, out);
     }
     let Some(last) = end.int() else { return };
-    match number.int() {
-        None if number.is_set() => end.required(out, "may not be specified when `port` is non-numeric"),
-        None => end.required(out, "must be specified when `endPort` is specified"),
-        Some(first) if last < first => end.invalid(out, "must be greater than or equal to `port`"),
-        Some(_) => formats::port_number(&end, out),
+    let Some(first) = number.int() else {
+        let what = if number.is_set() { "non-numeric" } else { "not specified" };
+        end.invalid(out, format!("may not be specified when `port` is {what}"));
+        return;
+    };
+    if last < first {
+        // The value that upstream shows here is the other one.
+        out.push(Problem::invalid(end.path.clone(), first, "must be greater than or equal to `port`"));
     }
+    formats::port_number(&end, out);
 }
 
 fn policy_peer(peer: &Spot<'_>, out: &mut Problems) {
@@ -112,7 +116,7 @@ fn ingress_spec(spec: &Spot<'_>, out: &mut Problems) {
     if rules.is_empty() && !default.is_set() {
         out.push(Problem::invalid(
             spec.path.clone(),
-            Value::List(Vec::new()),
+            Value::Null,
             "either `defaultBackend` or `rules` must be specified",
         ));
     }
@@ -158,8 +162,11 @@ fn check_host(host: &Spot<'_>, out: &mut Problems) {
 
 fn check_path(path: &Spot<'_>, out: &mut Problems) {
     let (kind, text) = (path.at("pathType"), path.at("path"));
+    if !kind.is_set() {
+        kind.required(out, "pathType must be specified");
+        return;
+    }
     match kind.text() {
-        "" => kind.required(out, "pathType must be specified"),
         "Exact" | "Prefix" => {
             if !text.text().starts_with('/') {
                 text.or_empty().invalid(out, "must be an absolute path");
@@ -188,7 +195,7 @@ fn check_path(path: &Spot<'_>, out: &mut Problems) {
 fn backend(backend: &Spot<'_>, out: &mut Problems) {
     let (resource, service) = (backend.at("resource"), backend.at("service"));
     match (resource.is_set(), service.is_set()) {
-        (true, true) => backend.invalid(out, "cannot set both resource and service backends"),
+        (true, true) => whole(backend, "cannot set both resource and service backends", out),
         (true, false) => {
             for field in ["kind", "name"] {
                 resource.at(field).need(out);
@@ -197,18 +204,23 @@ fn backend(backend: &Spot<'_>, out: &mut Problems) {
         (false, true) => {
             let name = service.at("name");
             if name.need(out) {
-                name.complain(out, names::dns1035_label(name.text()));
+                name.label(out);
             }
             let (port_name, number) = (service.at("port.name"), service.at("port.number"));
             match (!port_name.text().is_empty(), number.int().unwrap_or(0) != 0) {
-                (true, true) => service.invalid(out, "cannot set both port name & port number"),
-                (false, false) => service.required(out, "port name or number is required"),
+                (true, true) => whole(backend, "cannot set both port name & port number", out),
+                (false, false) => backend.required(out, "port name or number is required"),
                 (true, false) => port_name.complain(out, formats::port_name(port_name.text())),
                 (false, true) => formats::port_number(&number, out),
             }
         }
-        (false, false) => backend.required(out, "port name or number is required"),
+        (false, false) => whole(backend, "resource or service backend is required", out),
     }
+}
+
+/// A complaint about all of a backend, of which upstream shows nothing.
+fn whole(backend: &Spot<'_>, detail: &str, out: &mut Problems) {
+    out.push(Problem::invalid(backend.path.clone(), "", detail));
 }
 
 /// What is wrong with a changed Ingress.
@@ -238,7 +250,10 @@ pub(crate) fn ingress_class(_context: &Context<'_>, class: &Value) -> Vec<Proble
             parameters.at(field).need(out);
         }
         let (scope, namespace) = (parameters.at("scope"), parameters.at("namespace"));
-        scope.choice(out, &["Cluster", "Namespace"]);
+        if !scope.is_set() {
+            scope.required(out, "");
+        }
+        scope.option(out, &["Cluster", "Namespace"]);
         if scope.text() == "Namespace" && namespace.is_empty() {
             namespace.required(out, "`parameters.scope` is set to 'Namespace'");
         } else if scope.text() == "Cluster" && namespace.is_set() {
@@ -262,8 +277,15 @@ pub(crate) fn ip_address(_context: &Context<'_>, address: &Value) -> Vec<Problem
             parent.required(out, "");
             return;
         }
-        for field in ["resource", "name"] {
-            parent.at(field).need(out);
+        if !parent.at("group").text().is_empty() {
+            parent.at("group").subdomain(out);
+        }
+        for (field, needed) in [("resource", true), ("name", true), ("namespace", false)] {
+            let spot = parent.at(field);
+            if spot.is_empty() && needed {
+                spot.required(out, "");
+            }
+            spot.complain(out, names::path_segment(spot.text()));
         }
     })
 }

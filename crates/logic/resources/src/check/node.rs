@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use kind::{Context, Problem};
 use object::{Path, Value, names};
 
-use super::spot::{Problems, Spot};
+use super::spot::{Problems, Spot, internal};
 use super::{addresses, amounts, over};
 
 /// What is wrong with a new node.
 pub(crate) fn create(_context: &Context<'_>, node: &Value) -> Vec<Problem> {
     over(node, |node, out| {
-        taints(&node.at("spec.taints"), out);
+        taints(node, out);
         ranges(&node.at("spec.podCIDRs"), out);
         resources(node, out);
     })
@@ -21,7 +21,7 @@ pub(crate) fn create(_context: &Context<'_>, node: &Value) -> Vec<Problem> {
 pub(crate) fn update(_context: &Context<'_>, new: &Value, old: &Value) -> Vec<Problem> {
     let before = Spot::root(old);
     over(new, |node, out| {
-        taints(&node.at("spec.taints"), out);
+        taints(node, out);
         resources(node, out);
         let mut seen = BTreeSet::new();
         for address in node.at("status.addresses").items() {
@@ -46,7 +46,8 @@ pub(crate) fn update(_context: &Context<'_>, new: &Value, old: &Value) -> Vec<Pr
 fn resources(node: &Spot<'_>, out: &mut Problems) {
     for list in ["capacity", "allocatable"] {
         for (name, amount) in node.at("status").at(list).entries() {
-            amounts::amount(name, &amount, out);
+            let path = node.path.field("status").field(list).field(name);
+            amounts::amount(name, &amount.moved(path), out);
         }
     }
 }
@@ -61,7 +62,9 @@ fn ranges(list: &Spot<'_>, out: &mut Problems) {
     }
 }
 
-fn taints(list: &Spot<'_>, out: &mut Problems) {
+/// Taints, which upstream complains about as if they were metadata.
+fn taints(node: &Spot<'_>, out: &mut Problems) {
+    let list = node.at("spec.taints").moved(Path::of("metadata.taints"));
     let mut seen = BTreeSet::new();
     for taint in list.items() {
         let (key, value, effect) = (taint.at("key"), taint.at("value"), taint.at("effect"));
@@ -72,7 +75,14 @@ fn taints(list: &Spot<'_>, out: &mut Problems) {
         }
         effect.choice(out, &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
         if !seen.insert((key.text(), effect.text())) {
-            taint.duplicate(out);
+            let shown = internal(&[
+                ("Key", key.or_empty().shown()),
+                ("Value", value.or_empty().shown()),
+                ("Effect", effect.shown()),
+                ("TimeAdded", taint.at("timeAdded").shown()),
+            ]);
+            let detail = "taints must be unique by key and effect pair".to_owned();
+            out.push(Problem { detail, ..Problem::duplicate(taint.path.clone(), shown) });
         }
     }
 }

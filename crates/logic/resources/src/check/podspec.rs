@@ -10,6 +10,10 @@ use super::{addresses, affinity, amounts, container, formats, podvolumes, securi
 
 const NAMESERVERS_MAX: usize = 3;
 const SEARCHES_MAX: usize = 32;
+/// What a search is that is no domain.
+const SEARCH_SHAPE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', \
+                            and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation \
+                            is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 const SEARCH_CHARACTERS_MAX: usize = 2048;
 
 /// What containers are checked against.
@@ -185,7 +189,11 @@ fn dns(spec: &Spot<'_>, out: &mut Problems) {
         let name = search.text().strip_suffix('.').unwrap_or_else(|| search.text());
         // Labels of searches may contain underscores.
         if search.text() != "." && !names::dns_subdomain(&name.replace('_', "a")).is_empty() {
-            search.complain(out, names::dns_subdomain(name));
+            let mut complaints = names::dns_subdomain(name);
+            if let Some(shape) = complaints.last_mut().filter(|text| text.contains("regex")) {
+                *shape = SEARCH_SHAPE.to_owned();
+            }
+            search.complain(out, complaints);
         }
     }
     for option in config.at("options").items() {

@@ -9,7 +9,17 @@ use super::{environment, formats, volume};
 
 /// The volumes that containers may use.
 pub(crate) fn by_name<'a>(volumes: &Spot<'a>) -> BTreeMap<&'a str, Spot<'a>> {
-    volumes.items().map(|volume| (volume.at("name").text(), volume)).filter(|(name, _)| !name.is_empty()).collect()
+    let mut known = BTreeMap::new();
+    for volume in volumes.items() {
+        let mut problems = Problems::new();
+        source(&volume, &mut problems);
+        volume.at("name").or_empty().label(&mut problems);
+        // A volume that is none cannot be mounted; of two with one name, the first is meant.
+        if problems.is_empty() {
+            known.entry(volume.at("name").text()).or_insert(volume);
+        }
+    }
+    known
 }
 
 /// The volumes of a pod.
@@ -113,39 +123,45 @@ fn projected(spot: &Spot<'_>, out: &mut Problems) {
                 continue;
             }
             found += 1;
-            if found > 1 {
-                projection.forbidden(out, "may not specify more than 1 volume type per source");
-                continue;
-            }
             match kind {
                 "secret" | "configMap" => {
                     projection.at("name").need(out);
                     items(&projection.at("items"), out);
                 }
                 "downwardAPI" => environment::files(&projection.at("items"), out),
-                "serviceAccountToken" => token(&projection, out),
+                "serviceAccountToken" => token(spot, &projection, out),
                 "clusterTrustBundle" => drop(projection.at("path").need(out)),
                 _ => {}
             }
-            conflicts(&projection, &mut paths, out);
+            conflicts(spot, kind, &projection, &mut paths, out);
         }
-        if found == 0 {
-            source.required(out, "must specify a projected volume source");
+        if found > 1 {
+            source.forbidden(out, "may not specify more than 1 volume type per source");
         }
     }
 }
 
-fn conflicts<'a>(projection: &Spot<'a>, paths: &mut BTreeSet<&'a str>, out: &mut Problems) {
-    let single = std::iter::once(projection.at("path")).filter(Spot::is_set);
+/// Two files of one volume may not be the same; a token's may, as upstream does not look at it.
+fn conflicts<'a>(
+    volume: &Spot<'_>,
+    kind: &str,
+    projection: &Spot<'a>,
+    paths: &mut BTreeSet<&'a str>,
+    out: &mut Problems,
+) {
+    let single = std::iter::once(projection.at("path")).filter(|path| path.is_set() && kind != "serviceAccountToken");
     for path in projection.at("items").items().map(|item| item.at("path")).chain(single) {
         if !path.text().is_empty() && !paths.insert(path.text()) {
-            let detail = "conflicting duplicate paths";
-            out.push(Problem::invalid(projection.path.clone(), path.text(), detail));
+            let shown = match kind {
+                "secret" | "configMap" => projection.at("name").text(),
+                _ => path.text(),
+            };
+            out.push(Problem::invalid(volume.path.clone(), shown, "conflicting duplicate paths"));
         }
     }
 }
 
-fn token(projection: &Spot<'_>, out: &mut Problems) {
+fn token(volume: &Spot<'_>, projection: &Spot<'_>, out: &mut Problems) {
     let (seconds, path) = (projection.at("expirationSeconds"), projection.at("path"));
     if let Some(number) = seconds.int() {
         if number < 600 {
@@ -154,6 +170,8 @@ fn token(projection: &Spot<'_>, out: &mut Problems) {
             seconds.invalid(out, "may not specify a duration larger than 2^32 seconds");
         }
     }
+    // A token's path is complained about as if it were the volume's.
+    let path = path.moved(volume.path.field("path"));
     if path.need(out) {
         formats::descending_path(&path, out);
     }

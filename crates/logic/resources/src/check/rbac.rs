@@ -30,7 +30,13 @@ pub(crate) fn cluster_role(_context: &Context<'_>, role: &Value) -> Vec<Problem>
                 let detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
                 selectors.required(out, detail);
             }
-            selectors.items().for_each(|selector| formats::label_selector(&selector, out));
+            for selector in selectors.items() {
+                let before = out.len();
+                formats::label_selector(&selector, out);
+                if out.len() > before {
+                    out.push(Problem::invalid(selector.path, Value::Null, "invalid label selector."));
+                }
+            }
         }
     })
 }
@@ -59,7 +65,7 @@ fn check_rule(rule: &Spot<'_>, namespaced: bool, out: &mut Problems) {
 
 /// What is wrong with a RoleBinding.
 pub(crate) fn role_binding(_context: &Context<'_>, binding: &Value) -> Vec<Problem> {
-    over(binding, |binding, out| check_binding(binding, &["ClusterRole", "Role"], out))
+    over(binding, |binding, out| check_binding(binding, &["Role", "ClusterRole"], out))
 }
 
 /// What is wrong with a ClusterRoleBinding.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use kind::{Context, Problem};
 use object::{Path, Value, names};
 
-use super::spot::{Problems, Spot};
+use super::spot::{Problems, Spot, internal};
 use super::{addresses, formats, over};
 
 const AFFINITY_SECONDS_MAX: i64 = 86_400;
@@ -181,7 +181,15 @@ fn distinct_ports(ports: &Spot<'_>, kind: &str, out: &mut Problems) {
         }
         let key = port.at("port").int().unwrap_or(0);
         if !own.insert((protocol, key)) {
-            let shown = Value::from_pairs([("port", Value::from(key)), ("protocol", Value::from(protocol))]);
+            // Upstream shows the part of a port that it compares, by the names of its own fields.
+            let shown = internal(&[
+                ("Name", Value::from("")),
+                ("Protocol", Value::from(protocol)),
+                ("AppProtocol", Value::Null),
+                ("Port", Value::from(key)),
+                ("TargetPort", Value::from(0)),
+                ("NodePort", Value::from(0)),
+            ]);
             out.push(Problem::duplicate(port.path.clone(), shown));
         }
     }
@@ -259,11 +267,33 @@ pub(crate) fn balancer(object: &Spot<'_>, out: &mut Problems) {
 pub(crate) fn warnings(_context: &Context<'_>, service: &Value, _old: Option<&Value>) -> Vec<String> {
     let spec = Spot::root(service).at("spec");
     let mut warnings = Vec::new();
-    if spec.at("type").text() == "ExternalName" && !spec.at("externalIPs").is_empty() {
+    let hints = "service.kubernetes.io/topology-aware-hints";
+    if service.at(&["metadata", "annotations", hints]).is_some() {
+        let newer = "service.kubernetes.io/topology-mode";
+        warnings.push(format!("annotation {hints} is deprecated, please use {newer} instead"));
+    }
+    let (kind, external) = (spec.at("type").text(), !spec.at("externalIPs").is_empty());
+    let headless = kind == "ClusterIP" && spec.at("clusterIP").text() == "None";
+    for (is_set, field) in [
+        (!spec.at("loadBalancerIP").text().is_empty(), "loadBalancerIP"),
+        (external, "externalIPs"),
+        (spec.at("sessionAffinity").text() != "None", "SessionAffinity"),
+    ] {
+        if headless && is_set {
+            warnings.push(format!("spec.{field} is ignored for headless services"));
+        }
+    }
+    if external && !headless && kind != "ExternalName" {
+        warnings.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned());
+    }
+    if external && kind == "ExternalName" {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
     }
-    if spec.at("clusterIPs").texts().next() == Some("None") && spec.at("sessionAffinity").text() == "ClientIP" {
-        warnings.push("spec.SessionAffinity is ignored for headless services".to_owned());
+    if kind != "ExternalName" && !spec.at("externalName").text().is_empty() {
+        warnings.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
+    }
+    if spec.at("trafficDistribution").text() == "PreferClose" {
+        warnings.push("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".to_owned());
     }
     warnings
 }

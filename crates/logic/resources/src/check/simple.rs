@@ -1,7 +1,7 @@
 //! Leases, PriorityClasses and RuntimeClasses.
 
 use kind::{Context, Problem};
-use object::Value;
+use object::{Path, Value};
 
 use super::spot::Problems;
 use super::{amounts, formats, frozen, over, podspec};
@@ -38,7 +38,10 @@ pub(crate) fn priority_class(_context: &Context<'_>, class: &Value) -> Vec<Probl
             let detail = format!("maximum allowed value of a user defined priority is {PRIORITY_MAX}");
             value.forbidden(out, detail);
         }
-        class.at("preemptionPolicy").option(out, &["PreemptLowerPriority", "Never"]);
+        let policy = class.at("preemptionPolicy");
+        if policy.is_set() {
+            policy.choice(out, &["PreemptLowerPriority", "Never"]);
+        }
     })
 }
 
@@ -56,9 +59,15 @@ pub(crate) fn priority_class_update(_context: &Context<'_>, new: &Value, old: &V
 /// What is wrong with a RuntimeClass.
 pub(crate) fn runtime_class(_context: &Context<'_>, class: &Value) -> Vec<Problem> {
     over(class, |class, out| {
-        class.at("handler").or_empty().label(out);
+        let handler = class.at("handler");
+        if handler.is_empty() {
+            handler.required(out, "");
+        } else {
+            handler.label(out);
+        }
         for (name, amount) in class.at("overhead.podFixed").entries() {
-            amounts::amount(name, &amount, out);
+            // Upstream takes the overhead for a list of limits.
+            amounts::amount(name, &amount.moved(Path::of("overhead.limits").key(name)), out);
         }
         formats::labels(&class.at("scheduling.nodeSelector"), out);
         podspec::tolerations(&class.at("scheduling.tolerations"), out);

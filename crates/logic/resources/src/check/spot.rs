@@ -190,3 +190,18 @@ impl<'a> Spot<'a> {
         Spot { path: self.path.clone(), value: Some(self.value.unwrap_or(&EMPTY)) }
     }
 }
+
+/// A struct as upstream shows one that has no JSON names: the fields as they are called and ordered there.
+pub(crate) fn internal(fields: &[(&str, Value)]) -> Value {
+    let mut text = vec![b'{'];
+    for (at, (name, value)) in fields.iter().enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        codec::json::write_string(name, &mut text);
+        text.push(b':');
+        codec::json::write(value, &mut text);
+    }
+    text.push(b'}');
+    Value::Raw(object::RawJson::from_checked(text.into()))
+}

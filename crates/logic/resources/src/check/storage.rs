@@ -1,6 +1,6 @@
 //! The kinds of the group `storage.k8s.io`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kind::{Context, Problem};
 use object::{Path, Value};
@@ -16,20 +16,50 @@ pub(crate) fn class(_context: &Context<'_>, class: &Value) -> Vec<Problem> {
     over(class, |class, out| {
         let provisioner = class.at("provisioner");
         if provisioner.need(out) {
-            for text in object::names::qualified_name(&provisioner.text().to_lowercase()) {
-                provisioner.invalid(out, text);
+            let lower = provisioner.text().to_lowercase();
+            for text in object::names::qualified_name(&lower) {
+                out.push(Problem::invalid(provisioner.path.clone(), lower.as_str(), text));
             }
         }
         parameters(&class.at("parameters"), false, out);
-        class.at("reclaimPolicy").option(out, &["Delete", "Retain"]);
-        class.at("volumeBindingMode").choice(out, &["Immediate", "WaitForFirstConsumer"]);
-        for term in class.at("allowedTopologies").items() {
-            for requirement in term.at("matchLabelExpressions").items() {
-                requirement.at("key").or_empty().qualified(out);
-                requirement.at("values").need(out);
+        if !class.at("reclaimPolicy").text().is_empty() {
+            class.at("reclaimPolicy").option(out, &["Delete", "Retain"]);
+        }
+        let mode = class.at("volumeBindingMode");
+        if !mode.is_set() {
+            mode.required(out, "");
+        }
+        mode.option(out, &["Immediate", "WaitForFirstConsumer"]);
+        topologies(&class.at("allowedTopologies"), out);
+    })
+}
+
+/// Terms that differ, of requirements that differ.
+fn topologies(terms: &Spot<'_>, out: &mut Problems) {
+    // Upstream compares with a list that begins with as many empty terms as there are terms.
+    let mut known: Vec<BTreeMap<&str, BTreeSet<&str>>> = vec![BTreeMap::new(); terms.len()];
+    for term in terms.items() {
+        let expressions = term.at("matchLabelExpressions");
+        let mut wanted = BTreeMap::new();
+        for requirement in expressions.items() {
+            let (key, values) = (requirement.at("key").or_empty(), requirement.at("values"));
+            values.need(out);
+            let mut distinct = BTreeSet::new();
+            for value in values.items() {
+                if !distinct.insert(value.text()) {
+                    value.or_empty().duplicate(out);
+                }
+            }
+            key.qualified(out);
+            if wanted.insert(key.text(), distinct).is_some() {
+                key.duplicate(out);
             }
         }
-    })
+        for _ in known.iter().filter(|other| **other == wanted) {
+            out.push(Problem::duplicate(expressions.path.clone(), ""));
+        }
+        known.push(wanted);
+    }
 }
 
 fn parameters(map: &Spot<'_>, needed: bool, out: &mut Problems) {
@@ -99,7 +129,10 @@ pub(crate) fn attachment(_context: &Context<'_>, attachment: &Value) -> Vec<Prob
                 spec.at("source").forbidden(out, detail);
             }
             (true, false) => {
-                name.need(out);
+                if name.is_empty() {
+                    name.required(out, "must specify non empty persistentVolumeName");
+                }
+                name.subdomain(out);
             }
             (false, true) => {}
         }
@@ -125,7 +158,8 @@ pub(crate) fn driver(_context: &Context<'_>, driver: &Value) -> Vec<Problem> {
         }
         spec.at("fsGroupPolicy").option(out, &["File", "None", "ReadWriteOnceWithFSType"]);
         for mode in spec.at("volumeLifecycleModes").items() {
-            mode.option(out, &["Ephemeral", "Persistent"]);
+            let list = spec.at("volumeLifecycleModes").path;
+            mode.or_empty().moved(list).option(out, &["Persistent", "Ephemeral"]);
         }
         let mut seen = BTreeSet::new();
         for request in spec.at("tokenRequests").items() {
@@ -164,7 +198,15 @@ pub(crate) fn csi_node(_context: &Context<'_>, node: &Value) -> Vec<Problem> {
                 id.invalid(out, "must be 256 characters or less");
             }
             driver.at("allocatable.count").nonnegative(out);
+            let mut keys = BTreeSet::new();
             for key in driver.at("topologyKeys").items() {
+                let key = key.or_empty().moved(driver.path.clone());
+                if key.text().is_empty() {
+                    key.required(out, "");
+                }
+                if !keys.insert(key.text()) {
+                    key.duplicate(out);
+                }
                 key.qualified(out);
             }
         }

@@ -146,13 +146,17 @@ fn capacity(spec: &Spot<'_>, out: &mut Problems) {
     let capacity = spec.at("capacity");
     if capacity.is_empty() {
         capacity.required(out, "");
-        return;
     }
     let storage = capacity.value.and_then(|capacity| capacity.get("storage"));
     if storage.is_none() || capacity.len() > 1 {
         capacity.not_only_storage(out);
     }
     for (_, amount) in capacity.entries() {
+        if let Some(size) = amount.quantity().filter(|size| size.sign().is_lt()) {
+            // Rounded up to whole units, as upstream reads it here.
+            let units = i64::try_from(size.nanos() / 1_000_000_000).unwrap_or(i64::MIN);
+            out.push(Problem::invalid(amount.path.clone(), units, "must be a valid resource quantity"));
+        }
         if amount.quantity().is_some_and(|size| size.sign().is_le()) {
             amount.invalid(out, "must be greater than zero");
         }

@@ -3,7 +3,7 @@
 use kind::{Context, Problem};
 use object::{Path, Value};
 
-use super::spot::{Problems, Spot};
+use super::spot::{Problems, Spot, internal};
 use super::{formats, frozen, over, podspec, volume};
 
 /// What is wrong with a PodTemplate.
@@ -11,15 +11,24 @@ pub(crate) fn pod_template(_context: &Context<'_>, object: &Value) -> Vec<Proble
     over(object, |object, out| podspec::template(&object.at("template"), out))
 }
 
+/// What a selector is that none can be made of.
+const MALFORMED: &str = "invalid label selector";
+
 /// The template must have the labels by which its owner selects, and its pods must stay.
 fn template(spec: &Spot<'_>, owner: &str, out: &mut Problems) {
     let (template, selector) = (spec.at("template"), spec.at("selector"));
-    let labels = template.at("metadata.labels").moved(template.path.field("metadata.labels"));
-    if !selector.is_empty() && !formats::selects(&selector, &labels) {
-        labels.invalid(out, "`selector` does not match template `labels`");
+    if !selector.is_empty() || !selector.is_set() {
+        selected(&selector, &template.at("metadata.labels"), out);
     }
     podspec::template(&template, out);
     permanent(&template, owner, out);
+}
+
+/// What is made from the template must be selected; no selector selects nothing.
+fn selected(selector: &Spot<'_>, labels: &Spot<'_>, out: &mut Problems) {
+    if !selector.is_set() || !formats::selects(selector, labels) {
+        labels.invalid(out, "`selector` does not match template `labels`");
+    }
 }
 
 fn permanent(template: &Spot<'_>, owner: &str, out: &mut Problems) {
@@ -33,16 +42,27 @@ fn permanent(template: &Spot<'_>, owner: &str, out: &mut Problems) {
     }
 }
 
-/// A selector that is there and selects something in particular.
-fn selector(spec: &Spot<'_>, kind: &str, out: &mut Problems) {
-    let selector = spec.at("selector");
-    if !selector.is_set() {
-        selector.required(out, "");
-        return;
-    }
-    formats::label_selector(&selector, out);
-    if selector.at("matchLabels").is_empty() && selector.at("matchExpressions").is_empty() {
+/// A selector that selects something in particular; `true` when it is one at all.
+fn selector(selector: &Spot<'_>, kind: &str, out: &mut Problems) -> bool {
+    let before = out.len();
+    formats::label_selector(selector, out);
+    let well_formed = out.len() == before;
+    if selector.is_set() && selector.at("matchLabels").is_empty() && selector.at("matchExpressions").is_empty() {
         selector.invalid(out, format!("empty selector is invalid for {kind}"));
+    }
+    well_formed
+}
+
+/// Selector and template; a template is only judged by a selector that is one, and `malformed` says that it is none.
+fn selector_and_template(spec: &Spot<'_>, (kind, owner): (&str, &str), malformed: &str, out: &mut Problems) {
+    let wanted = spec.at("selector");
+    if !wanted.is_set() {
+        wanted.required(out, "");
+    }
+    if selector(&wanted, kind, out) {
+        template(spec, owner, out);
+    } else {
+        wanted.invalid(out, malformed);
     }
 }
 
@@ -86,8 +106,7 @@ pub(crate) fn replica_set(_context: &Context<'_>, object: &Value) -> Vec<Problem
         let spec = object.at("spec");
         spec.at("replicas").nonnegative(out);
         spec.at("minReadySeconds").nonnegative(out);
-        selector(&spec, "deployment", out);
-        template(&spec, "ReplicaSet", out);
+        selector_and_template(&spec, ("deployment", "ReplicaSet"), MALFORMED, out);
     })
 }
 
@@ -123,8 +142,7 @@ pub(crate) fn deployment(_context: &Context<'_>, object: &Value) -> Vec<Problem>
     over(object, |object, out| {
         let spec = object.at("spec");
         spec.at("replicas").nonnegative(out);
-        selector(&spec, "deployment", out);
-        template(&spec, "ReplicaSet", out);
+        selector_and_template(&spec, ("deployment", "ReplicaSet"), MALFORMED, out);
         strategy(&spec.at("strategy"), out);
         spec.at("minReadySeconds").nonnegative(out);
         spec.at("revisionHistoryLimit").nonnegative(out);
@@ -154,15 +172,33 @@ fn strategy(strategy: &Spot<'_>, out: &mut Problems) {
             }
             formats::at_most_all(&unavailable, out);
         }
-        _ => {
-            let kind = strategy.at("type").or_empty();
-            kind.option(out, &["Recreate", "RollingUpdate"]);
-        }
+        _ => unsupported(strategy, &["maxUnavailable", "maxSurge"], &["Recreate", "RollingUpdate"], out),
     }
 }
 
+/// A strategy of an unknown type, all of which upstream shows, by the names of its own fields.
+fn unsupported(strategy: &Spot<'_>, fields: &[&str], supported: &[&str], out: &mut Problems) {
+    out.push(Problem::not_supported(strategy.path.clone(), internal_strategy(strategy, fields), supported));
+}
+
+fn internal_strategy(strategy: &Spot<'_>, fields: &[&str]) -> Value {
+    let rolling = strategy.at("rollingUpdate");
+    let names: Vec<String> =
+        fields.iter().map(|field| format!("{}{}", field[..1].to_uppercase(), &field[1..])).collect();
+    // What is no pointer there has a value; of these fields, only this one of stateful sets is.
+    let is_pointer = |field: &str| field == "maxUnavailable" && fields.contains(&"partition");
+    let values = fields.iter().map(|field| match rolling.at(field).value {
+        None if !is_pointer(field) => Value::from(0),
+        value => value.cloned().unwrap_or_default(),
+    });
+    let shown: Vec<(&str, Value)> = names.iter().map(String::as_str).zip(values).collect();
+    let rolling = if rolling.is_set() { internal(&shown) } else { Value::Null };
+    internal(&[("Type", strategy.at("type").or_empty().shown()), ("RollingUpdate", rolling)])
+}
+
 fn is_zero(count: &Spot<'_>) -> bool {
-    formats::percent(count).or_else(|| count.int()).unwrap_or(0) == 0
+    let number = formats::percent(count).or_else(|| count.int()).or_else(|| count.text().parse().ok());
+    number.unwrap_or(0) == 0
 }
 
 /// What is wrong with a changed Deployment.
@@ -179,8 +215,12 @@ pub(crate) fn deployment_update(context: &Context<'_>, new: &Value, old: &Value)
 pub(crate) fn daemon_set(_context: &Context<'_>, object: &Value) -> Vec<Problem> {
     over(object, |object, out| {
         let spec = object.at("spec");
-        selector(&spec, "daemonset", out);
-        template(&spec, "DaemonSet", out);
+        let (wanted, own) = (spec.at("selector"), spec.at("template"));
+        if selector(&wanted, "daemonset", out) {
+            selected(&wanted, &own.at("metadata.labels"), out);
+        }
+        podspec::template(&own, out);
+        permanent(&own, "DaemonSet", out);
         spec.at("minReadySeconds").nonnegative(out);
         let strategy = spec.at("updateStrategy");
         let rolling = strategy.at("rollingUpdate");
@@ -194,12 +234,12 @@ pub(crate) fn daemon_set(_context: &Context<'_>, object: &Value) -> Vec<Problem>
                 formats::count_or_percent(&surge, out);
                 formats::at_most_all(&surge, out);
                 match (is_zero(&unavailable), is_zero(&surge)) {
-                    (true, true) => unavailable.invalid(out, "cannot be 0 when maxSurge is 0"),
+                    (true, true) => unavailable.required(out, "cannot be 0 when maxSurge is 0"),
                     (false, false) => surge.invalid(out, "may not be set when maxUnavailable is non-zero"),
                     _ => {}
                 }
             }
-            _ => strategy.at("type").or_empty().option(out, &["RollingUpdate", "OnDelete"]),
+            _ => unsupported(&strategy, &["maxUnavailable", "maxSurge"], &["RollingUpdate", "OnDelete"], out),
         }
         spec.at("revisionHistoryLimit").nonnegative(out);
     })
@@ -248,54 +288,50 @@ pub(crate) fn stateful_set(_context: &Context<'_>, object: &Value) -> Vec<Proble
                     formats::at_most_all(&unavailable, out);
                 }
             }
-            _ => strategy.invalid(out, "must be 'RollingUpdate' or 'OnDelete'"),
+            _ => {
+                let shown = internal_strategy(&strategy, &["partition", "maxUnavailable"]);
+                let detail = "must be 'RollingUpdate' or 'OnDelete'";
+                out.push(Problem::invalid(strategy.path.clone(), shown, detail));
+            }
         }
         for field in ["whenDeleted", "whenScaled"] {
             let policy = spec.at("persistentVolumeClaimRetentionPolicy").at(field);
             policy.or_empty().option(out, &["Retain", "Delete"]);
         }
-        spec.at("replicas").nonnegative(out);
-        spec.at("minReadySeconds").nonnegative(out);
-        spec.at("revisionHistoryLimit").nonnegative(out);
-        spec.at("ordinals.start").nonnegative(out);
-        stateful_selector(&spec, out);
-        stateful_template(&spec, out);
         for claim in spec.at("volumeClaimTemplates").items() {
             volume::claim_spec(&claim.at("spec"), out);
         }
+        spec.at("replicas").nonnegative(out);
+        spec.at("minReadySeconds").nonnegative(out);
+        spec.at("ordinals.start").nonnegative(out);
+        if !spec.at("serviceName").text().is_empty() {
+            spec.at("serviceName").label(out);
+        }
+        stateful_template(&spec, out);
     })
-}
-
-fn stateful_selector(spec: &Spot<'_>, out: &mut Problems) {
-    let selector = spec.at("selector");
-    if !selector.is_set() {
-        selector.required(out, "");
-        return;
-    }
-    formats::label_selector(&selector, out);
-    if selector.at("matchLabels").is_empty() && selector.at("matchExpressions").is_empty() {
-        selector.invalid(out, "empty selector is invalid for statefulset");
-    }
 }
 
 /// Mounts may be of claims that are made from templates; to the template itself they look like volumes.
 fn stateful_template(spec: &Spot<'_>, out: &mut Problems) {
     let Some(object) = spec.value else { return };
     let mut spec_with_claims = object.clone();
-    let mut volumes = object.list_at(&["template", "spec", "volumes"]).to_vec();
-    let known: Vec<String> = volumes.iter().filter_map(|volume| volume.str_at(&["name"]).map(str::to_owned)).collect();
+    let mut claims = std::collections::BTreeSet::new();
+    let mut volumes = Vec::new();
     for claim in object.list_at(&["volumeClaimTemplates"]) {
         let name = claim.str_at(&["metadata", "name"]).unwrap_or_default();
-        if !known.iter().any(|known| known == name) {
+        if claims.insert(name) {
             let source = Value::from_pairs([("claimName", name)]);
             let pairs = [("name", Value::from(name)), ("persistentVolumeClaim", source)];
             volumes.push(Value::from_pairs(pairs));
         }
     }
+    let own = object.list_at(&["template", "spec", "volumes"]).iter();
+    volumes.extend(own.filter(|volume| !claims.contains(volume.str_at(&["name"]).unwrap_or_default())).cloned());
     if !volumes.is_empty() {
         spec_with_claims.set(&["template", "spec", "volumes"], volumes);
     }
-    template(&Spot { path: spec.path.clone(), value: Some(&spec_with_claims) }, "StatefulSet", out);
+    let spec = Spot { path: spec.path.clone(), value: Some(&spec_with_claims) };
+    selector_and_template(&spec, ("statefulset", "StatefulSet"), "", out);
 }
 
 /// Fields of a StatefulSet that may change.
@@ -332,8 +368,10 @@ pub(crate) fn stateful_set_update(context: &Context<'_>, new: &Value, old: &Valu
 /// What is wrong with a ControllerRevision.
 pub(crate) fn controller_revision(_context: &Context<'_>, object: &Value) -> Vec<Problem> {
     over(object, |object, out| {
-        if !object.at("data").is_set() {
-            object.at("data").required(out, "data is mandatory");
+        match object.at("data").value {
+            None => object.at("data").required(out, "data is mandatory"),
+            Some(Value::Map(_) | Value::Raw(_)) => {}
+            Some(_) => object.at("data").required(out, "data must be a valid JSON object"),
         }
         object.at("revision").nonnegative(out);
     })

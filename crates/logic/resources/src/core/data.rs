@@ -22,6 +22,7 @@ pub(crate) const SECRET: Promises = Promises {
     default: default_secret,
     check_create: crate::check::data::secret,
     check_update: crate::check::data::secret_update,
+    warn: crate::check::warnings::secret,
     selectable: &["type"],
     select: |secret| vec![("type", owned(secret, &["type"]))],
     columns: crate::print::core::SECRET,

@@ -49,6 +49,7 @@ const SELECTABLE_RENAMED: [&str; 10] = [
 
 /// An event of the core group.
 pub(crate) const CORE: Promises = Promises {
+    name: object::names::path_segment,
     check_create: crate::check::event::create,
     check_update: crate::check::event::update,
     selectable: &SELECTABLE,
@@ -60,6 +61,7 @@ pub(crate) const CORE: Promises = Promises {
 
 /// An event of `events.k8s.io`.
 pub(crate) const EVENTS: Promises = Promises {
+    name: object::names::dns_subdomain,
     check_create: crate::check::event::create_new_form,
     check_update: crate::check::event::update_new_form,
     selectable: &SELECTABLE_RENAMED,

@@ -17,6 +17,7 @@ pub(crate) const NAMESPACE: Promises = Promises {
     default,
     create,
     update,
+    check_create: crate::check::core::namespace,
     check_update: crate::check::core::namespace_update,
     resets: &[("", "status"), ("status", "spec"), ("finalize", "status")],
     selectable: &["status.phase"],

@@ -1,6 +1,6 @@
 //! LimitRanges and ResourceQuotas.
 
-use object::{Text, Value};
+use object::{Meta, MetaMut, Text, Value};
 
 use crate::promises::Promises;
 use crate::tree::{at, each, ensure, round_quantities, within};
@@ -8,6 +8,13 @@ use crate::tree::{at, each, ensure, round_quantities, within};
 /// A LimitRange.
 pub(crate) const LIMIT_RANGE: Promises = Promises {
     default: |range| at(range, &["spec"], |spec| each(spec, "limits", default_item)),
+    create: |_, range| {
+        // A range without a name gets one that nobody has: its own UID's.
+        if Meta::of(range).name().is_empty() {
+            let name = Meta::of(range).uid().to_owned();
+            MetaMut::of(range).set("name", name);
+        }
+    },
     check_create: crate::check::quota::limit_range,
     check_update: |context, new, _| crate::check::quota::limit_range(context, new),
     columns: crate::print::core::CREATED_AT,
@@ -26,6 +33,7 @@ pub(crate) const RESOURCE_QUOTA: Promises = Promises {
     },
     check_create: crate::check::quota::resource_quota,
     check_update: crate::check::quota::resource_quota_update,
+    warn: crate::check::warnings::resource_quota,
     columns: crate::print::core::RESOURCE_QUOTA,
     cells: crate::print::core::resource_quota,
     ..Promises::STATUS

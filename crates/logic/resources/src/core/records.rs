@@ -13,7 +13,7 @@ pub(crate) const ENDPOINTS: Promises = Promises {
     },
     check_create: crate::check::endpoints::create,
     check_update: crate::check::endpoints::update,
-    warn: |_, _, _| vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()],
+    deprecation: Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     columns: crate::print::network::ENDPOINTS,
     cells: crate::print::network::endpoints,
     ..Promises::DATA.created_on_update()
@@ -24,6 +24,7 @@ pub(crate) const POD_TEMPLATE: Promises = Promises {
     default: |object| within(object, "template", default_template),
     check_create: crate::check::workload::pod_template,
     check_update: |context, new, _| crate::check::workload::pod_template(context, new),
+    warn: crate::check::podwarnings::of_pod_template,
     columns: crate::print::workload::POD_TEMPLATE,
     cells: crate::print::workload::pod_template,
     ..Promises::COUNTED.created_on_update()
@@ -34,6 +35,8 @@ pub(crate) const REPLICATION_CONTROLLER: Promises = Promises {
     default: default_controller,
     check_create: crate::check::workload::replication_controller,
     check_update: crate::check::workload::replication_controller_update,
+    warn: crate::check::podwarnings::of_named_workload,
+    orphans: true,
     selectable: &["status.replicas"],
     select: |controller| {
         let replicas = controller.int_at(&["status", "replicas"]).unwrap_or(0);

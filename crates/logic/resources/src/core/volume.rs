@@ -17,6 +17,7 @@ pub(crate) const CLAIM: Promises = Promises {
     update: |_, claim, _| within(claim, "spec", mirror_sources),
     check_create: crate::check::volume::claim,
     check_update: crate::check::volume::claim_update,
+    warn: crate::check::warnings::claim,
     columns: crate::print::volume::CLAIM,
     cells: crate::print::volume::claim,
     ..Promises::STATUS
@@ -39,6 +40,7 @@ pub(crate) const VOLUME: Promises = Promises {
     },
     check_create: crate::check::volume::volume,
     check_update: crate::check::volume::volume_update,
+    warn: crate::check::warnings::volume,
     columns: crate::print::volume::VOLUME,
     cells: crate::print::volume::volume,
     ..Promises::STATUS

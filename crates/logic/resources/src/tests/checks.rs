@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn problems(api_version: &str, kind: &str, text: &str) -> Vec<String> {
+pub(super) fn problems(api_version: &str, kind: &str, text: &str) -> Vec<String> {
     let (strategy, object) = created(api_version, kind, text);
     let user = User::default();
     let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "" };

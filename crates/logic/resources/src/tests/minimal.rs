@@ -46,17 +46,17 @@ const OBJECTS: &[(&str, &str, &str)] = &[
     (
         "events.k8s.io/v1",
         "Event",
-        "{metadata: {name: x}, eventTime: '2026-05-01T12:00:00.000000Z', reason: r, action: a, type: Normal, reportingController: c, reportingInstance: i}",
+        "{metadata: {name: x, namespace: default}, eventTime: '2026-05-01T12:00:00.000000Z', reason: r, action: a, type: Normal, reportingController: c, reportingInstance: i}",
     ),
     (
         "autoscaling/v2",
         "HorizontalPodAutoscaler",
-        "{metadata: {name: x}, spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: d}}}",
+        "{metadata: {name: x}, spec: {maxReplicas: 3, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: d}}}",
     ),
     (
         "autoscaling/v1",
         "HorizontalPodAutoscaler",
-        "{metadata: {name: x}, spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: d}}}",
+        "{metadata: {name: x}, spec: {maxReplicas: 3, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: d}}}",
     ),
     (
         "batch/v1",

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use object::schema::{Field, Schema, Shape, TypeId};
-use object::{MapBuilder, Path, RawJson, Step, Text, Value, timestamp};
+use object::{MapBuilder, Path, RawJson, Step, Value};
 
 use super::reader::{Kind, Reader};
 use crate::{DEPTH_MAX, DecodeError, Decoded, Root, is_room, scalar, zero};
@@ -13,12 +13,12 @@ pub fn decode(text: &[u8], root: Root<'_>) -> Result<Decoded, DecodeError> {
 }
 
 /// Reads a value of any shape.
-pub fn decode_shape(text: &[u8], schema: &Schema, shape: &Shape) -> Result<Decoded, DecodeError> {
+pub fn decode_shape<'s>(text: &[u8], schema: &'s Schema, shape: &'s Shape) -> Result<Decoded, DecodeError> {
     let mut decoder = Decoder {
         reader: Reader::new(text),
         schema,
         path: Path::root(),
-        owner: None,
+        root: shape,
         depth_left: DEPTH_MAX,
         strict_problems: Vec::new(),
     };
@@ -43,8 +43,8 @@ struct Decoder<'a, 's> {
     reader: Reader<'a>,
     schema: &'s Schema,
     path: Path,
-    /// The struct whose field is being read, which type errors name.
-    owner: Option<TypeId>,
+    /// What the whole text is read as, for the words of type errors.
+    root: &'s Shape,
     depth_left: usize,
     strict_problems: Vec<String>,
 }
@@ -89,8 +89,7 @@ impl Decoder<'_, '_> {
             (Shape::Int32 | Shape::Int64, Kind::Number) => self.integer(shape),
             (Shape::Double, Kind::Number) => self.double(),
             (Shape::Bytes, Kind::String) => self.bytes(),
-            (Shape::Time, Kind::String) => self.time(timestamp::seconds),
-            (Shape::MicroTime, Kind::String) => self.time(timestamp::micros),
+            (Shape::Time | Shape::MicroTime, Kind::String) => scalar::time(&self.reader.string()?, shape),
             (Shape::Duration, Kind::String) => Ok(Value::String(self.reader.string()?.into())),
             (Shape::Quantity, Kind::String) => {
                 let text = self.reader.string()?;
@@ -104,7 +103,6 @@ impl Decoder<'_, '_> {
     }
 
     fn object(&mut self, id: TypeId) -> Result<Value, DecodeError> {
-        let outer = self.owner.replace(id);
         let mut members = MapBuilder::default();
         let mut more = self.reader.open(b'}');
         while more {
@@ -123,7 +121,6 @@ impl Decoder<'_, '_> {
             }
             more = self.reader.more(b'}')?;
         }
-        self.owner = outer;
         let (map, duplicates) = zero::canonical(self.schema, id, members);
         for name in duplicates {
             self.object_to("duplicate", Step::Field(name));
@@ -213,10 +210,6 @@ impl Decoder<'_, '_> {
         scalar::bytes(&self.reader.string()?)
     }
 
-    fn time(&mut self, canonical: fn(jiff::Timestamp) -> Text) -> Result<Value, DecodeError> {
-        scalar::time(&self.reader.string()?, canonical)
-    }
-
     fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<Value, DecodeError>) -> Result<Value, DecodeError> {
         self.depth_left = self.depth_left.checked_sub(1).ok_or(DecodeError::TooDeep)?;
         let value = read(self)?;
@@ -233,7 +226,7 @@ impl Decoder<'_, '_> {
     }
 
     fn mismatch(&self, found: &str, shape: &Shape) -> DecodeError {
-        scalar::mismatch(self.schema, self.owner, &self.path, found, shape)
+        scalar::mismatch(self.schema, self.root, &self.path, found, shape)
     }
 }
 

@@ -104,6 +104,37 @@ fn refusals() {
             r#"{"spec":{"hostname":1}}"#,
             "json: cannot unmarshal number into Go struct field PodSpec.spec.hostname of type string",
         ),
+        (
+            r#"{"metadata":{"labels":{"a":1}}}"#,
+            "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
+        ),
+        (
+            r#"{"spec":{"volumes":[{"configMap":{"name":1}}]}}"#,
+            "json: cannot unmarshal number into Go struct field \
+             ConfigMapVolumeSource.spec.volumes.VolumeSource.configMap.LocalObjectReference.name of type string",
+        ),
+        (
+            r#"{"spec":{"containers":[{"resources":{"limits":"x"}}]}}"#,
+            "json: cannot unmarshal string into Go struct field ResourceRequirements.spec.containers.resources.limits of \
+             type v1.ResourceList",
+        ),
+        (
+            r#"{"spec":{"restartPolicy":1}}"#,
+            "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy",
+        ),
+        (
+            r#"{"spec":{"containers":[{"securityContext":{"capabilities":{"add":{}}}}]}}"#,
+            "json: cannot unmarshal object into Go struct field \
+             Capabilities.spec.containers.securityContext.capabilities.add of type []v1.Capability",
+        ),
+        (
+            r#"{"status":{"startTime":1}}"#,
+            "json: cannot unmarshal number into Go struct field PodStatus.status.startTime of type string",
+        ),
+        (
+            r#"{"status":{"startTime":"x"}}"#,
+            r#"parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006""#,
+        ),
         (r#"{"a" 1}"#, "invalid character '1' after object key"),
         (r#"{"a":1"#, "unexpected end of JSON input"),
         (r#"{"a":01}"#, "invalid character '1' after object key:value pair"),

@@ -1,0 +1,160 @@
+//! What clients should know about objects that are accepted, beyond pods.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kind::Context;
+use object::{Quantity, Value};
+
+use super::podwarnings::old_label;
+use super::spot::Spot;
+
+/// A CSIDriver that asks for tokens without saying where they go.
+pub(crate) fn csi_driver(_context: &Context<'_>, driver: &Value, old: Option<&Value>) -> Vec<String> {
+    const TOKENS: [&str; 2] = ["spec", "tokenRequests"];
+    let spec = Spot::root(driver).at("spec");
+    let asks = !spec.at("tokenRequests").is_empty() && !spec.at("serviceAccountTokenInSecrets").is_set();
+    if !asks || old.is_some_and(|old| old.at(&TOKENS) == driver.at(&TOKENS)) {
+        return Vec::new();
+    }
+    vec![
+        "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging \
+         of tokens in volume attributes"
+            .to_owned(),
+    ]
+}
+
+/// A Secret for TLS in which there is no certificate, or no key.
+pub(crate) fn secret(_context: &Context<'_>, secret: &Value, _old: Option<&Value>) -> Vec<String> {
+    if secret.str_at(&["type"]) != Some("kubernetes.io/tls") {
+        return Vec::new();
+    }
+    let text = |key: &str| {
+        let bytes = STANDARD.decode(secret.str_at(&["data", key]).unwrap_or_default()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let problem = pem_problem(&text("tls.crt"), "certificate", |label| label == "CERTIFICATE");
+    let is_key = |label: &str| label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY");
+    problem.or_else(|| pem_problem(&text("tls.key"), "key", is_key)).into_iter().collect()
+}
+
+/// What Go's TLS library says when text holds no block of a wanted kind.
+fn pem_problem(text: &str, what: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let labels: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("-----BEGIN ")?.trim_end().strip_suffix("-----"))
+        .filter(|label| text.contains(&format!("-----END {label}-----")))
+        .collect();
+    if labels.iter().any(|label| wanted(label)) {
+        return None;
+    }
+    Some(match (labels.as_slice(), what) {
+        ([], _) => format!("tls: failed to find any PEM data in {what} input"),
+        ([only], "certificate") if only.ends_with("PRIVATE KEY") => {
+            "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have \
+             been switched"
+                .to_owned()
+        }
+        ([only], "key") if *only == "CERTIFICATE" => {
+            "tls: found a certificate rather than a key in the PEM for the private key".to_owned()
+        }
+        (skipped, "certificate") => format!(
+            "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following \
+             types: [{}]",
+            skipped.join(" ")
+        ),
+        (skipped, _) => format!(
+            "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the \
+             following types: [{}]",
+            skipped.join(" ")
+        ),
+    })
+}
+
+/// A ResourceQuota that lets more be requested than limits allow.
+pub(crate) fn resource_quota(_context: &Context<'_>, quota: &Value, old: Option<&Value>) -> Vec<String> {
+    let hard = |name: &str| -> Option<Quantity> { crate::tree::quantity(quota.at(&["spec", "hard", name])?) };
+    if old.is_some() {
+        return Vec::new();
+    }
+    let mut warnings = Vec::new();
+    for name in ["cpu", "memory", "storage", "ephemeral-storage"] {
+        let bare = name.to_owned();
+        let names = [Some(format!("requests.{name}")), matches!(name, "cpu" | "memory").then_some(bare)];
+        let requested = names.into_iter().flatten().find_map(|name| hard(&name).map(|amount| (name, amount)));
+        let limit = format!("limits.{name}");
+        if let (Some((request, amount)), Some(bound)) = (requested, hard(&limit))
+            && amount > bound
+        {
+            warnings.push(format!("ResourceQuota {request} ({amount}) should be less than {limit} ({bound})"));
+        }
+    }
+    warnings
+}
+
+/// An Ingress that names its class in the old way.
+pub(crate) fn ingress(_context: &Context<'_>, ingress: &Value, old: Option<&Value>) -> Vec<String> {
+    const CLASS: &str = "kubernetes.io/ingress.class";
+    let annotated = ingress.at(&["metadata", "annotations", CLASS]).is_some();
+    if old.is_some() || !annotated || Spot::root(ingress).at("spec.ingressClassName").is_set() {
+        return Vec::new();
+    }
+    vec![format!("annotation {CLASS:?} is deprecated, please use 'spec.ingressClassName' instead")]
+}
+
+/// A StorageClass that chooses nodes by labels that have better names.
+pub(crate) fn storage_class(_context: &Context<'_>, class: &Value, _old: Option<&Value>) -> Vec<String> {
+    let terms = Spot::root(class).at("allowedTopologies");
+    let expressions = terms.items().flat_map(|term| term.at("matchLabelExpressions").items().collect::<Vec<_>>());
+    let keys = expressions.map(|expression| expression.at("key"));
+    keys.filter_map(|key| Some(format!("{}: {}", key.path, old_label(key.text())?))).collect()
+}
+
+/// A RuntimeClass that does so.
+pub(crate) fn runtime_class(_context: &Context<'_>, class: &Value, _old: Option<&Value>) -> Vec<String> {
+    let selector = Spot::root(class).at("scheduling.nodeSelector");
+    let path = selector.path.clone();
+    selector.entries().filter_map(|(key, _)| Some(format!("{path}: {}", old_label(key)?))).collect()
+}
+
+/// Annotations of volumes that have become fields; claims have only the first.
+const OLD_ANNOTATIONS: [(&str, &str); 2] = [
+    ("volume.beta.kubernetes.io/storage-class", "deprecated since v1.8; use \"storageClassName\" attribute instead"),
+    ("volume.beta.kubernetes.io/mount-options", "deprecated since v1.31; use \"mountOptions\" attribute instead"),
+];
+
+fn annotations(object: &Spot<'_>, old: &[(&str, &str)]) -> Vec<String> {
+    let annotations = object.at("metadata.annotations");
+    let set = old.iter().filter(|(key, _)| annotations.value.is_some_and(|known| known.get(key).is_some()));
+    set.map(|(key, advice)| format!("{}: {advice}", annotations.path.key(key))).collect()
+}
+
+/// A claim of storage in parts of bytes.
+pub(crate) fn claim(_context: &Context<'_>, claim: &Value, _old: Option<&Value>) -> Vec<String> {
+    let object = Spot::root(claim);
+    let mut warnings = annotations(&object, &OLD_ANNOTATIONS[..1]);
+    for list in ["requests", "limits"] {
+        let list = object.at("spec.resources").at(list);
+        for (_, amount) in list.entries().filter(|(name, _)| *name == "storage") {
+            if amount.quantity().is_some_and(|amount| amount.nanos() % 1_000_000_000 != 0) {
+                let text = amount.text();
+                warnings
+                    .push(format!("{}: fractional byte value {text:?} is invalid, must be an integer", amount.path));
+            }
+        }
+    }
+    warnings
+}
+
+/// A PersistentVolume that is used up, or says things in old ways.
+pub(crate) fn volume(_context: &Context<'_>, volume: &Value, _old: Option<&Value>) -> Vec<String> {
+    let object = Spot::root(volume);
+    let mut warnings = annotations(&object, &OLD_ANNOTATIONS);
+    let policy = object.at("spec.persistentVolumeReclaimPolicy");
+    if policy.text() == "Recycle" {
+        warnings.push(format!(
+            "{}: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.",
+            policy.path
+        ));
+    }
+    warnings
+}
