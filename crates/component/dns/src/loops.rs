@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 
 use crate::wire::{INTERNET, Query};
 
-const HINFO: u16 = 13;
+/// The type of question that is asked in looking for loops, as upstream does.
+pub(crate) const HINFO: u16 = 13;
 /// How often the question may be seen: it comes once from ourselves, and a retry may follow.
 const SEEN_MAX: u32 = 2;
 /// How long a round may take.
