@@ -282,14 +282,19 @@ async fn drive(io: Io, mut reader: FrameReader, mut writer: FrameWriter, held: S
                 }
             }
         }
-        wrote = &mut writing => {
-            table.end_all(End::Lost);
-            match wrote {
+        wrote = &mut writing => match wrote {
+            Ok(()) => {
+                table.end_all(End::Lost);
                 // Reading on, for a moment, spares the peer a reset.
-                Ok(()) => drop(env::time::timeout(close_timeout, &mut reading).await),
-                Err(error) => tracing::debug!(%error, "a SPDY connection cannot be written to"),
+                drop(env::time::timeout(close_timeout, &mut reading).await);
             }
-        }
+            Err(error) => {
+                tracing::debug!(%error, "a SPDY connection cannot be written to");
+                // A peer that left may have said how it ended before: that is still to be read.
+                drop(env::time::timeout(close_timeout, &mut reading).await);
+                table.end_all(End::Lost);
+            }
+        },
         () = abandoned => table.end_all(End::Lost),
     }
     shared.pings.lock().clear();

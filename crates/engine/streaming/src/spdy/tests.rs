@@ -346,6 +346,34 @@ async fn a_connection_closes_after_its_last_bytes_and_new_streams_fail() {
 }
 
 #[tokio::test]
+async fn what_a_peer_said_before_it_left_is_read_whatever_cannot_be_written() {
+    // Which loop of the connection notices first is left to chance.
+    for _ in 0..32 {
+        let (ours, mut theirs) = env::net::pipe(64 << 10);
+        let (client, _accept) = Connection::start(Box::new(ours), Role::Client, &Limits::default());
+        let opening = client.open(Headers::default());
+        let peer = async {
+            let mut head = [0; 12];
+            theirs.read_exact(&mut head).await.unwrap();
+            let (mut encoder, mut wire) = (Encoder::default(), BytesMut::new());
+            encoder.frame(&Frame::SynReply { stream: 1, fin: false, headers: Headers::default() }, &mut wire);
+            theirs.write_all(&wire).await.unwrap();
+            (theirs, encoder)
+        };
+        let (lane, (mut theirs, mut encoder)) = within(async { tokio::join!(opening, peer) }).await;
+        let mut lane = lane.unwrap();
+        let mut wire = BytesMut::new();
+        encoder.data(1, b"last words", true, &mut wire);
+        theirs.write_all(&wire).await.unwrap();
+        drop(theirs);
+        lane.write_all(b"in vain").await.unwrap();
+        let mut said = String::new();
+        within(lane.read_to_string(&mut said)).await.expect("they were sent");
+        assert_eq!(said, "last words");
+    }
+}
+
+#[tokio::test]
 async fn a_cut_connection_reads_as_an_error() {
     let (left, right) = env::net::pipe(64 << 10);
     let (client, _accept) = Connection::start(Box::new(left), Role::Client, &Limits::default());
