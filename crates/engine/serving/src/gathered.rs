@@ -1,4 +1,4 @@
-//! A socket that sends when whoever writes has nothing more to say for now.
+//! A socket that sends when whoever writes has said all it has to say at the moment.
 //!
 //! HTTP/2 writes frame by frame and flushes after each; over TLS every one of them would be a record and a system call.
 //! Here frames wait until the connection's driver has polled the protocol to its end, and then leave together:

@@ -40,7 +40,11 @@ impl Log {
     pub(super) fn open(medium: Box<dyn StorageBackend>) -> Result<(Log, Vec<Record>), Error> {
         let failed = |error: io::Error| Error::corrupt(format!("the log cannot be read: {error}"));
         let length = medium.len().map_err(failed)?;
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+        // To read less than is there would be to lose it.
+        let length_bytes = usize::try_from(length).map_err(|_too_long| {
+            Error::corrupt(format!("a log of {length} bytes is more than this machine can read"))
+        })?;
+        let mut bytes = vec![0; length_bytes];
         medium.read(0, &mut bytes).map_err(failed)?;
         let bytes = Bytes::from(bytes);
         let mut log = Log { medium, salt: 0, end: PAGE_BYTES, length };
