@@ -125,11 +125,12 @@ async fn drive(mut reader: Reading, mut writer: Writing, table: Arc<Table>, held
             read.err()
         }
         wrote = &mut writing => {
-            table.end_all(End::Lost);
             if wrote.is_ok() {
-                // Until the peer has answered our close; spares it a reset.
-                drop(env::time::timeout(close_timeout, &mut reading).await);
+                table.end_all(End::Lost);
             }
+            // After our close, spares the peer a reset; after a failure, a peer that left may have said before how
+            // it ended, and that is still to be read.
+            drop(env::time::timeout(close_timeout, &mut reading).await);
             wrote.err()
         }
         () = &mut abandoned => None,

@@ -79,6 +79,23 @@ async fn bytes_that_are_no_websocket_end_the_connection() {
 }
 
 #[tokio::test]
+async fn what_a_peer_said_before_it_left_is_read_whatever_cannot_be_written() {
+    // Which loop of the connection notices first is left to chance.
+    for _ in 0..32 {
+        let (left, right) = env::net::pipe(64 << 10);
+        let limits = Limits::default();
+        let mut client = Channels::start(Box::new(left), Role::Client, V5, 2, &limits).await;
+        let mut peer = super::over(Box::new(right), Role::Server, &limits).await;
+        within(peer.send(Message::binary(b"\x01last words".to_vec()))).await.unwrap();
+        drop(peer);
+        client.lanes[0].write_all(b"in vain").await.unwrap();
+        let mut said = [0; 10];
+        within(client.lanes[1].read_exact(&mut said)).await.expect("they were sent");
+        assert_eq!(said.as_slice(), b"last words");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_says_goodbye_ends_its_channels() {
     let (left, right) = env::net::pipe(16 << 10);
     let mut channels = Channels::start(Box::new(left), Role::Server, V5, 5, &Limits::default()).await;
