@@ -56,6 +56,7 @@ fn defaults_and_preparation_stand_any_object() {
 mod tables;
 
 mod checks;
+mod choices;
 mod goldens;
 mod minimal;
 mod words;

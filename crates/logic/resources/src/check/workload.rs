@@ -157,8 +157,10 @@ pub(crate) fn deployment(_context: &Context<'_>, object: &Value) -> Vec<Problem>
 fn strategy(strategy: &Spot<'_>, out: &mut Problems) {
     let rolling = strategy.at("rollingUpdate");
     match strategy.at("type").text() {
-        "Recreate" if rolling.is_set() => {
-            rolling.forbidden(out, "may not be specified when strategy `type` is 'Recreate'");
+        "Recreate" => {
+            if rolling.is_set() {
+                rolling.forbidden(out, "may not be specified when strategy `type` is 'Recreate'");
+            }
         }
         "RollingUpdate" if !rolling.is_set() => {
             rolling.required(out, "this should be defaulted and never be nil");
