@@ -21,6 +21,9 @@ use crate::routes::Routes;
 const ACCOUNT_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often a quota that somebody else charged meanwhile is judged anew.
 const CHARGES_MAX: usize = 5;
+/// Kinds of cluster scope whose objects a pod names, and in which field of its specification.
+const NAMED_BY_PODS: [(Fact, &str); 2] =
+    [(Fact::PriorityClass, "priorityClassName"), (Fact::RuntimeClass, "runtimeClassName")];
 /// Letters of a made-up name.
 const SUFFIX_LENGTH: usize = 5;
 
@@ -91,9 +94,19 @@ impl Chain {
         if !is_pod || attributes.operation != Operation::Create || !attributes.subresource.is_empty() {
             return Ok(());
         }
-        let account =
-            object.str_at(&["spec", "serviceAccountName"]).filter(|name| !name.is_empty()).unwrap_or("default");
-        let there = || self.get(Fact::ServiceAccount, attributes.namespace, account).is_some();
+        for (fact, field) in NAMED_BY_PODS {
+            let name = object.str_at(&["spec", field]).unwrap_or_default();
+            if !name.is_empty() && self.get(fact, "", name).is_none() {
+                self.refresh(fact).await?;
+            }
+        }
+        self.wait_for_account(attributes.namespace, object).await
+    }
+
+    /// The account of a pod is there, or is looked for again; `default` is waited for.
+    async fn wait_for_account(&self, namespace: &str, pod: &Value) -> Result<(), Refusal> {
+        let account = pod.str_at(&["spec", "serviceAccountName"]).filter(|name| !name.is_empty()).unwrap_or("default");
+        let there = || self.get(Fact::ServiceAccount, namespace, account).is_some();
         if there() {
             return Ok(());
         }

@@ -74,6 +74,24 @@ async fn names_are_generated_and_judged() {
 }
 
 #[tokio::test]
+async fn what_was_made_a_moment_ago_can_be_named() {
+    let admin = Cluster::start().await.admin();
+    // The caches that admission looks into are behind by chance.
+    for number in 0..100 {
+        let class = format!(r#"{{"metadata":{{"name":"c{number}"}},"handler":"h"}}"#);
+        admin.post("/apis/node.k8s.io/v1/runtimeclasses", &class).await.is(201);
+        let class = format!(r#"{{"metadata":{{"name":"c{number}"}},"value":{number}}}"#);
+        admin.post("/apis/scheduling.k8s.io/v1/priorityclasses", &class).await.is(201);
+        let pod = format!(
+            r#"{{"metadata":{{"name":"p{number}"}},"spec":{{"runtimeClassName":"c{number}","priorityClassName":"c{number}",
+                "containers":[{{"name":"c","image":"i"}}]}}}}"#
+        );
+        let made = admin.post(PODS, &pod).await.is(201);
+        assert_eq!(made.at("spec.priority"), number.to_string());
+    }
+}
+
+#[tokio::test]
 async fn updates_meet_the_version_they_have_seen() {
     let admin = Cluster::start().await.admin();
     let path = format!("{MAPS}/one");
