@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-pub use std::process::{ExitStatus, Stdio};
+pub use std::process::{ExitStatus, Output, Stdio};
 pub use tokio::process::{Child, Command};
 
 /// A command that ends with its handle: a dropped [`Child`] is killed, so that no stray process stays behind.

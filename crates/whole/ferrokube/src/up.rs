@@ -1,4 +1,4 @@
-//! `ferrokube up`: lock, credentials, container runtime, components, one step after the other.
+//! `ferrokube up`: lock, credentials, the control plane and beside it the container runtime, then what is of the node.
 //!
 //! Every step finds out what is there already and completes it, so that the first start, the next one, and the one
 //! after a crash are the same.
@@ -48,9 +48,8 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<ExitCode> {
     })
     .await?;
     prepare_credentials(&plan).await?;
-    let supervisor = runtime(&options, &plan).await?;
     let context = Arc::new(plan.context(&options));
-    let tasks = start_all(&context, &chosen).await?;
+    let (supervisor, tasks) = start_all(&options, &plan, &context, &chosen).await?;
     if chosen.iter().any(|row| row.name == "kubelet" && row.start.is_some()) {
         let client = crate::access::administrator(&place.kubeconfig)?;
         let leads = chosen.iter().any(|row| row.name == "apiserver" && row.start.is_some());
@@ -176,30 +175,31 @@ async fn runtime(options: &UpOptions, plan: &Plan) -> anyhow::Result<Option<Owne
     if !plan.has_runtime {
         return Ok(None);
     }
-    let (socket, supervisor) = match foreign_socket(options) {
-        Some(socket) => (step("container runtime", found(socket)).await?, None),
-        None => {
-            let (socket, supervisor) = step("container runtime", own(&plan.place)).await?;
-            (socket, Some(supervisor))
+    let found = async {
+        match foreign_socket(options) {
+            Some(socket) => step("container runtime", found(socket)).await,
+            None => step("container runtime", own(&plan.place)).await,
         }
     };
-    step("images", async {
-        let bundle = env::task::blocking(crate::images::own).await?;
-        Ok(((), crate::images::ensure(&bundle, &socket).await?))
-    })
-    .await?;
+    // The executable is digested while the runtime starts.
+    let (found, bundle) = futures::join!(found, env::task::blocking(crate::images::own));
+    let (socket, supervisor) = found?;
+    step("images", async { Ok(((), crate::images::ensure(&bundle?, &socket).await?)) }).await?;
     Ok(supervisor)
 }
 
-async fn found(socket: PathBuf) -> anyhow::Result<(PathBuf, String)> {
+/// Where a container runtime listens, and its supervisor when it is our own.
+type Runtime = (PathBuf, Option<Owned<()>>);
+
+async fn found(socket: PathBuf) -> anyhow::Result<(Runtime, String)> {
     let (name, _) = crate::containerd::health(&socket)
         .await
         .with_context(|| format!("{} serves no container runtime", socket.display()))?;
     let detail = format!("{name} at {}", socket.display());
-    Ok((socket, detail))
+    Ok(((socket, None), detail))
 }
 
-async fn own(place: &Place) -> anyhow::Result<((PathBuf, Owned<()>), String)> {
+async fn own(place: &Place) -> anyhow::Result<(Runtime, String)> {
     let missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_installed(name)).collect();
     if !missing.is_empty() {
         bail!("not installed: {} (Debian: apt install containerd runc)", missing.join(", "));
@@ -211,7 +211,7 @@ async fn own(place: &Place) -> anyhow::Result<((PathBuf, Owned<()>), String)> {
     let detail = format!("{name}, {how} as process {}", running.pid);
     let socket = running.socket.clone();
     let supervisor = env::task::spawn(Fate::Vital, "containerd", containerd.supervise(running)).abort_on_drop();
-    Ok(((socket, supervisor), detail))
+    Ok(((socket, Some(supervisor)), detail))
 }
 
 fn is_installed(program: &str) -> bool {
@@ -219,35 +219,54 @@ fn is_installed(program: &str) -> bool {
     path.split(':').any(|folder| Path::new(folder).join(program).is_file())
 }
 
-async fn start_all(context: &Arc<Context>, chosen: &[&Component]) -> anyhow::Result<Vec<(&'static str, Task<()>)>> {
-    let mut tasks = Vec::new();
-    for row in chosen {
+/// What runs, by its component's name, in the order of starting.
+type Tasks = Vec<(&'static str, Task<()>)>;
+
+/// Starts everything. The control plane needs no containers, so it starts while their runtime gets its images.
+async fn start_all(
+    options: &UpOptions,
+    plan: &Plan,
+    context: &Arc<Context>,
+    chosen: &[&Component],
+) -> anyhow::Result<(Option<Owned<()>>, Tasks)> {
+    let (leading, others): (Vec<&Component>, Vec<_>) = chosen.iter().partition(|row| row.role == Role::ControlPlane);
+    let mut tasks = Tasks::new();
+    let (runtime, led) = futures::join!(runtime(options, plan), start_each(context, &leading, &mut tasks));
+    let started = match led.and(runtime) {
+        Ok(supervisor) => start_each(context, &others, &mut tasks).await.map(|()| supervisor),
+        Err(error) => Err(error),
+    };
+    match started {
+        Ok(supervisor) => Ok((supervisor, tasks)),
+        Err(error) => {
+            // What runs already ends in order, so that nothing acknowledged is lost.
+            context.shutdown.cancel();
+            for (_, task) in tasks {
+                task.await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Starts components one after the other, until one fails.
+async fn start_each(context: &Arc<Context>, rows: &[&Component], tasks: &mut Tasks) -> anyhow::Result<()> {
+    for row in rows {
         let Some(start) = row.start else {
             skip(row.name, Outcome::NotBuilt, "");
             continue;
         };
-        let started = step(row.name, async {
+        let task = step(row.name, async {
             let started = start(context.clone()).await?;
             Ok((started.task, started.detail))
-        })
-        .await;
-        match started {
-            Ok(task) => tasks.extend(task.map(|task| (row.name, task))),
-            Err(error) => {
-                // What runs already ends in order, so that nothing acknowledged is lost.
-                context.shutdown.cancel();
-                for (_, task) in tasks {
-                    task.await;
-                }
-                return Err(error);
-            }
-        }
+        });
+        tasks.extend(task.await?.map(|task| (row.name, task)));
     }
-    Ok(tasks)
+    Ok(())
 }
 
 /// Waits until this process is asked to end or a component ends by itself; then ends the others, the last first.
-async fn wait_for_end(shutdown: &Shutdown, mut tasks: Vec<(&'static str, Task<()>)>) -> anyhow::Result<()> {
+async fn wait_for_end(shutdown: &Shutdown, mut tasks: Tasks) -> anyhow::Result<()> {
     let ended_early = {
         let mut waiting: futures::stream::FuturesUnordered<_> =
             tasks.iter_mut().map(|(name, task)| async move { (task.await, *name).1 }).collect();

@@ -12,13 +12,14 @@ mod oci;
 mod tests;
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use cri::Runtime;
 use cri::v1::ImageSpec;
+use env::process::{Command, Output, Stdio};
 
 use crate::progress::print_line;
 pub(crate) use archive::{Bundle, ImageRow};
@@ -48,6 +49,8 @@ pub(crate) const PAUSE: &str = IMAGES[0].name;
 const PROGRAM: &str = "ferrokube";
 /// containerd's namespace for what the CRI shows.
 const NAMESPACE: &str = "k8s.io";
+const NO_CTR: &str = "cannot run ctr, which comes with containerd";
+const ARCHIVE_BUFFER_BYTES: usize = 64 << 10;
 
 /// The images of the running executable.
 pub(crate) fn own() -> anyhow::Result<Bundle> {
@@ -61,10 +64,15 @@ pub(crate) fn own() -> anyhow::Result<Bundle> {
     Bundle::of(&executable, PROGRAM, &IMAGES)
 }
 
+/// Linkers put an executable's headers at its beginning.
+const HEADERS_BYTES_MAX: u64 = 4 << 10;
+
 /// Whether an ELF executable names no interpreter, that is: runs in an empty root.
 fn is_static(executable: &Path) -> anyhow::Result<bool> {
     const INTERPRETER: u32 = 3;
-    let bytes = env::fs::read(executable).with_context(|| format!("cannot read {}", executable.display()))?;
+    let cannot = || format!("cannot read {}", executable.display());
+    let mut bytes = Vec::new();
+    File::open(executable).and_then(|file| file.take(HEADERS_BYTES_MAX).read_to_end(&mut bytes)).with_context(cannot)?;
     let number = |at: usize, length: usize| -> Option<u64> {
         let mut padded = [0; 8];
         padded[..length].copy_from_slice(bytes.get(at..at + length)?);
@@ -76,8 +84,10 @@ fn is_static(executable: &Path) -> anyhow::Result<bool> {
         bail!("{} is no ELF executable of this kind of machine", executable.display());
     }
     let (offset, size, count) = headers().context("the executable is cut short")?;
-    let kinds = (0..count).filter_map(|index| number(usize::try_from(offset + index * size).ok()?, 4));
-    Ok(!kinds.into_iter().any(|kind| kind == u64::from(INTERPRETER)))
+    let kind = |index| number(usize::try_from(offset + index * size).ok()?, 4);
+    let kinds: Option<Vec<u64>> = (0..count).map(kind).collect();
+    let kinds = kinds.context("the executable's headers are not at its beginning")?;
+    Ok(!kinds.contains(&u64::from(INTERPRETER)))
 }
 
 /// Prints names and ids.
@@ -91,7 +101,9 @@ pub(crate) fn print_list() -> anyhow::Result<ExitCode> {
 
 /// Writes the archive to `file`.
 pub(crate) fn save(file: &Path) -> anyhow::Result<ExitCode> {
-    own()?.write_to(file)?;
+    let cannot = || format!("cannot write {}", file.display());
+    let out = File::create(file).with_context(cannot)?;
+    own()?.write_to(out).with_context(cannot)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -119,39 +131,45 @@ pub(crate) async fn ensure(bundle: &Bundle, socket: &Path) -> anyhow::Result<Str
     Ok(format!("{all} packed and imported"))
 }
 
+/// Hands the archive to containerd's own client as it is made: the CRI has no way to bring an image.
 async fn import(bundle: &Bundle, socket: &Path) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("ferrokube-images-").tempdir()?;
-    let archive = folder.path().join("images.tar");
-    let (copy, target) = (bundle.clone(), archive.clone());
-    env::task::blocking(move || copy.write_to(&target)).await?;
-    let archive = archive.to_str().context("the temporary folder's name is not text")?;
-    ctr(socket, &["images", "import", archive]).await?;
-    for (name, _) in bundle.ids() {
-        // The kubelet's garbage collection leaves alone what is pinned.
-        ctr(socket, &["images", "label", name, "io.cri-containerd.pinned=pinned"]).await?;
-    }
-    Ok(())
+    let mut importing = ctr(socket, &["images", "import", "-"]).stdin(Stdio::piped()).spawn().context(NO_CTR)?;
+    let pipe = importing.stdin.take().context("ctr was started without a pipe")?.into_owned_fd()?;
+    let copy = bundle.clone();
+    let written = env::task::blocking(move || copy.write_to(File::from(pipe)));
+    let (written, ended) = futures::join!(written, importing.wait_with_output());
+    // Why it ended says more than that it stopped reading.
+    succeeded("images import", &ended?)?;
+    written.context("cannot hand the images over")?;
+    // The kubelet's garbage collection leaves alone what is pinned.
+    let pinned = bundle.ids().map(|(name, _)| async move {
+        let output = ctr(socket, &["images", "label", name, "io.cri-containerd.pinned=pinned"]).output().await;
+        succeeded("images label", &output.context(NO_CTR)?)
+    });
+    futures::future::try_join_all(pinned).await.map(drop)
 }
 
-/// Runs containerd's own client: the CRI has no way to bring an image.
-async fn ctr(socket: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+/// containerd's own client.
+fn ctr(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = env::process::command("ctr");
     command.arg("--address").arg(socket).args(["--namespace", NAMESPACE]).args(arguments);
-    let output = command.output().await.context("cannot run ctr, which comes with containerd")?;
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn succeeded(what: &str, output: &Output) -> anyhow::Result<()> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("ctr {} ended with {}: {}", arguments.join(" "), output.status, said.trim());
+        bail!("ctr {what} ended with {}: {}", output.status, said.trim());
     }
     Ok(())
 }
 
 impl Bundle {
-    /// Writes the archive into a new file.
-    pub(crate) fn write_to(&self, file: &Path) -> anyhow::Result<()> {
-        let out = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
-        let mut out = BufWriter::new(out);
-        self.write(&mut out).with_context(|| format!("cannot write {}", file.display()))?;
-        std::io::Write::flush(&mut out)?;
-        Ok(())
+    /// Writes the archive into a new file, or whatever else is open.
+    pub(crate) fn write_to(&self, file: File) -> std::io::Result<()> {
+        let mut out = BufWriter::with_capacity(ARCHIVE_BUFFER_BYTES, file);
+        self.write(&mut out)?;
+        std::io::Write::flush(&mut out)
     }
 }
