@@ -2,7 +2,9 @@
 
 mod addresses;
 mod bad_input;
+mod behind;
 mod clients;
+mod components;
 mod coverage;
 mod crash;
 mod deletion;

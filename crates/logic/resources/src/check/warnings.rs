@@ -7,6 +7,7 @@ use object::{Quantity, Value};
 
 use super::podwarnings::old_label;
 use super::spot::Spot;
+use super::{addresses, keypair};
 
 /// A CSIDriver that asks for tokens without saying where they go.
 pub(crate) fn csi_driver(_context: &Context<'_>, driver: &Value, old: Option<&Value>) -> Vec<String> {
@@ -23,7 +24,7 @@ pub(crate) fn csi_driver(_context: &Context<'_>, driver: &Value, old: Option<&Va
     ]
 }
 
-/// A Secret for TLS in which there is no certificate, or no key.
+/// A Secret for TLS whose certificate and key do not make a pair.
 pub(crate) fn secret(_context: &Context<'_>, secret: &Value, _old: Option<&Value>) -> Vec<String> {
     if secret.str_at(&["type"]) != Some("kubernetes.io/tls") {
         return Vec::new();
@@ -32,42 +33,7 @@ pub(crate) fn secret(_context: &Context<'_>, secret: &Value, _old: Option<&Value
         let bytes = STANDARD.decode(secret.str_at(&["data", key]).unwrap_or_default()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let problem = pem_problem(&text("tls.crt"), "certificate", |label| label == "CERTIFICATE");
-    let is_key = |label: &str| label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY");
-    problem.or_else(|| pem_problem(&text("tls.key"), "key", is_key)).into_iter().collect()
-}
-
-/// What Go's TLS library says when text holds no block of a wanted kind.
-fn pem_problem(text: &str, what: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
-    let labels: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("-----BEGIN ")?.trim_end().strip_suffix("-----"))
-        .filter(|label| text.contains(&format!("-----END {label}-----")))
-        .collect();
-    if labels.iter().any(|label| wanted(label)) {
-        return None;
-    }
-    Some(match (labels.as_slice(), what) {
-        ([], _) => format!("tls: failed to find any PEM data in {what} input"),
-        ([only], "certificate") if only.ends_with("PRIVATE KEY") => {
-            "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have \
-             been switched"
-                .to_owned()
-        }
-        ([only], "key") if *only == "CERTIFICATE" => {
-            "tls: found a certificate rather than a key in the PEM for the private key".to_owned()
-        }
-        (skipped, "certificate") => format!(
-            "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following \
-             types: [{}]",
-            skipped.join(" ")
-        ),
-        (skipped, _) => format!(
-            "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the \
-             following types: [{}]",
-            skipped.join(" ")
-        ),
-    })
+    keypair::problem(&text("tls.crt"), &text("tls.key")).into_iter().collect()
 }
 
 /// A ResourceQuota that lets more be requested than limits allow.
@@ -99,6 +65,52 @@ pub(crate) fn ingress(_context: &Context<'_>, ingress: &Value, old: Option<&Valu
         return Vec::new();
     }
     vec![format!("annotation {CLASS:?} is deprecated, please use 'spec.ingressClassName' instead")]
+}
+
+/// A NetworkPolicy whose ranges are written unusually.
+pub(crate) fn network_policy(_context: &Context<'_>, policy: &Value, _old: Option<&Value>) -> Vec<String> {
+    let (spec, mut warnings) = (Spot::root(policy).at("spec"), Vec::new());
+    for (rules, peers) in [("ingress", "from"), ("egress", "to")] {
+        let rules = spec.at(rules).items().map(|rule| rule.at(peers));
+        for block in rules.flat_map(|peers| peers.items().collect::<Vec<_>>()).map(|peer| peer.at("ipBlock")) {
+            addresses::odd_cidr(&block.at("cidr"), &mut warnings);
+            block.at("except").items().for_each(|except| addresses::odd_cidr(&except, &mut warnings));
+        }
+    }
+    warnings
+}
+
+/// The label by which controllers mark what they make.
+fn is_made_by(object: &Value, label: &str, makers: &[&str]) -> bool {
+    object.str_at(&["metadata", "labels", label]).is_some_and(|maker| makers.contains(&maker))
+}
+
+/// An EndpointSlice whose addresses are written unusually. What controllers make is written well.
+pub(crate) fn endpoint_slice(_context: &Context<'_>, slice: &Value, _old: Option<&Value>) -> Vec<String> {
+    const MAKERS: [&str; 2] = ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
+    let mut warnings = Vec::new();
+    if slice.str_at(&["addressType"]) == Some("FQDN") {
+        warnings.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
+    }
+    if !is_made_by(slice, "endpointslice.kubernetes.io/managed-by", &MAKERS) {
+        for endpoint in Spot::root(slice).at("endpoints").items() {
+            endpoint.at("addresses").items().for_each(|address| addresses::odd_address(&address, &mut warnings));
+        }
+    }
+    warnings
+}
+
+/// Endpoints whose addresses are written unusually.
+pub(crate) fn endpoints(_context: &Context<'_>, endpoints: &Value, _old: Option<&Value>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !is_made_by(endpoints, "endpoints.kubernetes.io/managed-by", &["endpoint-controller"]) {
+        for subset in Spot::root(endpoints).at("subsets").items() {
+            for list in ["addresses", "notReadyAddresses"] {
+                subset.at(list).items().for_each(|item| addresses::odd_address(&item.at("ip"), &mut warnings));
+            }
+        }
+    }
+    warnings
 }
 
 /// A StorageClass that chooses nodes by labels that have better names.

@@ -1,4 +1,4 @@
-//! Endpoints, PodTemplates and ReplicationControllers.
+//! Endpoints, PodTemplates, ReplicationControllers and ComponentStatuses.
 
 use object::{Text, Value};
 
@@ -13,10 +13,19 @@ pub(crate) const ENDPOINTS: Promises = Promises {
     },
     check_create: crate::check::endpoints::create,
     check_update: crate::check::endpoints::update,
+    warn: crate::check::warnings::endpoints,
     deprecation: Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     columns: crate::print::network::ENDPOINTS,
     cells: crate::print::network::endpoints,
     ..Promises::DATA.created_on_update()
+};
+
+/// A ComponentStatus: never stored, made when it is asked for.
+pub(crate) const COMPONENT_STATUS: Promises = Promises {
+    deprecation: Some("v1 ComponentStatus is deprecated in v1.19+"),
+    columns: crate::print::core::COMPONENT_STATUS,
+    cells: crate::print::core::component_status,
+    ..Promises::DATA
 };
 
 /// A PodTemplate.
