@@ -52,7 +52,8 @@ impl Listener {
             frames::request(stream_of(index)?, &head, &mut replies);
         }
         let stream = target.dial().await?;
-        let mut listener = Listener { stream, frames: Frames::default(), heard: vec![0; streams], answered: 0, replies };
+        let mut listener =
+            Listener { stream, frames: Frames::default(), heard: vec![0; streams], answered: 0, replies };
         while listener.answered < streams {
             listener.turn(|_, bytes| bail!("{} bytes before all have begun to listen", bytes.len())).await?;
         }

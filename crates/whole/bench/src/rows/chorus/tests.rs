@@ -2,9 +2,12 @@
 
 use super::{Chorus, Lengths, lines};
 
+/// What watchers hear in turn; how many events, whether all are together, how many heard something else.
+type Case = (&'static [(usize, &'static str)], u64, bool, usize);
+
 #[test]
 fn watchers_are_held_against_whoever_is_ahead() {
-    let cases: [(&[(usize, &str)], u64, bool, usize); 5] = [
+    let cases: [Case; 5] = [
         (&[(0, "a\nb\n"), (1, "a\n"), (1, "b\n")], 2, true, 0),
         (&[(0, "a\n"), (1, "a\nb\n"), (0, "b\n")], 2, true, 0),
         (&[(0, "a\nb\n"), (1, "a\n")], 2, false, 0),
