@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use kind::Problem;
 
 use super::spot::{Problems, Spot};
+use super::trail::Trail;
 
 /// An address.
 pub(crate) fn address(spot: &Spot<'_>, out: &mut Problems) {
-    address_text(spot.path.clone(), spot.text(), out);
+    address_text(&spot.path, spot.text(), out);
 }
 
 /// An address at `path`.
-pub(crate) fn address_text(path: object::Path, text: &str, out: &mut Problems) {
+pub(crate) fn address_text(path: &Trail<'_>, text: &str, out: &mut Problems) {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
             out.push(Problem::invalid(path, text, "must not be an IPv4-mapped IPv6 address"));
