@@ -1,12 +1,13 @@
 //! The watch cache: the objects of one stored kind as shared bytes, and their recent changes.
 //!
 //! One task follows the store and applies what it says in order. Readers take what they need under a short lock:
-//! pointers to immutable objects. Watchers hold a position in the ring of changes and are woken when it grows; one that
-//! is overtaken by the ring's end is told so and must list again.
+//! pointers to immutable objects. Watchers hold a position in the ring of changes and are woken when it grows
+//! ([`waiting`]); one that is overtaken by the ring's end is told so and must list again.
 
 mod cached;
 mod feed;
 mod state;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub use cached::Cached;
 pub(crate) use cached::Facts;
 use state::State;
 pub(crate) use state::{Entry, Moved, Read};
+pub(crate) use waiting::Place;
+use waiting::Waiting;
 
 use crate::StoredForm;
 
@@ -36,8 +39,10 @@ pub struct Cache {
     stored: StoredForm,
     store: Arc<dyn Store>,
     state: RwLock<State>,
-    /// How far the cache is; watchers and consistent reads wait on it.
+    /// How far the cache is; consistent reads wait on it.
     progress: watch::Sender<Progress>,
+    /// Watchers that have seen everything.
+    waiting: Waiting,
     /// Asks the feeding task for a sign of life at the store's current revision.
     wanted: Arc<Notify>,
     started: OnceCell<()>,
@@ -79,6 +84,7 @@ impl Cache {
             store,
             state: RwLock::new(State::default()),
             progress,
+            waiting: Waiting::default(),
             wanted: Arc::new(Notify::new()),
             started: OnceCell::new(),
             announcements: Mutex::default(),
@@ -105,9 +111,9 @@ impl Cache {
         }
     }
 
-    /// Follows how far it is.
-    pub(crate) fn follow(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    /// Where watchers wait.
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Waits until the cache has been filled once.

@@ -1,5 +1,7 @@
 //! What requests say about how they want their verb done.
 
+use std::net::SocketAddr;
+
 use object::Value;
 use object::selector::{FieldSelector, LabelSelector};
 use store::Revision;
@@ -57,6 +59,8 @@ pub struct WatchOptions {
     pub freshness: Freshness,
     /// Whether the client understands bookmarks.
     pub bookmarks: bool,
+    /// The other end of the client's connection: watches that share one are told of a change together.
+    pub peer: Option<SocketAddr>,
 }
 
 /// How to write.

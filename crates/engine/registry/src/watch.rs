@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 
 use kind::Refusal;
 use store::Revision;
 
-use crate::cache::{Entry, Moved, Progress, Read};
+use crate::cache::{Entry, Moved, Place, Read};
 use crate::{Cache, Cached, Freshness, Registry, Selection, WatchOptions};
 
 /// Changes taken from the ring at once.
@@ -45,7 +46,9 @@ impl ChangeKind {
 #[derive(Debug)]
 pub struct Watch {
     cache: Arc<Cache>,
-    follow: tokio::sync::watch::Receiver<Progress>,
+    place: Place,
+    /// The cache's moves that were heard of before the last look.
+    seen: u64,
     prefix: String,
     selection: Selection,
     position: u64,
@@ -71,7 +74,6 @@ impl Registry {
             _ => self.cache.ready().await?,
         }
         let prefix = self.stored.namespace_prefix(&options.selection.namespace);
-        let mut follow = self.cache.follow();
         let mut ready = VecDeque::new();
         let progress;
         let position;
@@ -86,7 +88,7 @@ impl Registry {
             }
         } else {
             let from = options.from.unwrap_or_default();
-            progress = *follow.borrow_and_update();
+            progress = self.cache.progress();
             position = self
                 .cache
                 .position_of(from)
@@ -94,7 +96,8 @@ impl Registry {
         }
         Ok(Watch {
             cache: Arc::clone(&self.cache),
-            follow,
+            place: self.cache.waiting().place(options.peer),
+            seen: 0,
             prefix,
             selection: options.selection,
             position,
@@ -111,15 +114,18 @@ impl Watch {
     /// # Errors
     /// [`Refusal::Expired`] when the watcher has fallen behind or the cache had to start over: the stream is over.
     pub async fn next(&mut self) -> Result<Vec<Change>, Refusal> {
-        loop {
-            let changes = self.poll()?;
-            if !changes.is_empty() {
-                return Ok(changes);
+        std::future::poll_fn(|cx| {
+            loop {
+                let changes = self.poll()?;
+                if !changes.is_empty() {
+                    return Poll::Ready(Ok(changes));
+                }
+                if self.cache.waiting().park(self.place, self.seen, cx.waker()) {
+                    return Poll::Pending;
+                }
             }
-            if self.follow.changed().await.is_err() {
-                return Err(Refusal::Unavailable("the server is shutting down".to_owned()));
-            }
-        }
+        })
+        .await
     }
 
     /// The changes that are there already.
@@ -128,7 +134,8 @@ impl Watch {
             return Ok(self.ready.drain(..).collect());
         }
         loop {
-            let progress = *self.follow.borrow_and_update();
+            self.seen = self.cache.waiting().moves();
+            let progress = self.cache.progress();
             let read = self.cache.changes_after(self.position, CHANGES_AT_ONCE);
             let Read::Changes(entries, position) = read else { return Err(self.behind()) };
             if progress.restarts != self.restarts {
@@ -175,6 +182,12 @@ impl Watch {
             (false, false) => return None,
         };
         Some(Change::Object(kind, Arc::clone(&entry.object)))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.cache.waiting().leave(self.place);
     }
 }
 

@@ -75,7 +75,7 @@ impl Body {
 
     /// Bytes that are shared, one after the other, without being copied together: a list of encoded objects.
     pub fn chunks(chunks: impl IntoIterator<Item = Bytes>) -> Self {
-        match Pieces::from_iter(chunks) {
+        match Pieces::from(chunks.into_iter().collect::<Vec<Bytes>>()) {
             pieces if pieces.left == 0 => Body::empty(),
             pieces => Kind::Chunks(pieces).into(),
         }
@@ -271,11 +271,11 @@ struct Pieces {
     left: usize,
 }
 
-impl FromIterator<Bytes> for Pieces {
-    fn from_iter<I: IntoIterator<Item = Bytes>>(chunks: I) -> Pieces {
-        let chunks: VecDeque<Bytes> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
+impl From<Vec<Bytes>> for Pieces {
+    fn from(mut chunks: Vec<Bytes>) -> Pieces {
+        chunks.retain(|chunk| !chunk.is_empty());
         let left = chunks.iter().map(Bytes::len).sum();
-        Pieces { chunks, left }
+        Pieces { chunks: chunks.into(), left }
     }
 }
 
@@ -287,7 +287,7 @@ impl From<Bytes> for Piece {
 
 impl From<Vec<Bytes>> for Piece {
     fn from(chunks: Vec<Bytes>) -> Piece {
-        Piece(Form::Many(chunks.into_iter().collect()))
+        Piece(Form::Many(chunks.into()))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! HTTP/2 writes frame by frame and flushes after each; over TLS every one of them would be a record and a system call.
 //! Here frames wait until the connection's driver has polled the protocol to its end, and then leave together:
-//! [`Gathered`] is what the protocol writes to, [`Outbox`] what the driver sends with.
+//! [`Gathered`] is what the protocol writes to, [`Outbox`] what the driver sends with. What fills records by itself is
+//! passed on from where it lies.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What waits at most before it is sent although more may come: as much as TLS takes at once.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
+/// What is written at once and is at least as much as a record of TLS holds does not wait for more.
+const PASSED_ON_BYTES_MIN: usize = 16 * 1024;
 /// A buffer that has grown beyond this is not kept while the connection is quiet.
 const KEPT_BYTES_MAX: usize = 4 * 1024;
 
@@ -30,12 +33,14 @@ struct Socket<S> {
     stream: S,
     waiting: Vec<u8>,
     sent: usize,
+    /// Some of what was passed on may be on this side of the socket still.
+    is_unflushed: bool,
 }
 
 impl<S> Gathered<S> {
     /// Gathers what is written to `stream`.
     pub(crate) fn new(stream: S) -> (Gathered<S>, Outbox<S>) {
-        let socket = Arc::new(Mutex::new(Socket { stream, waiting: Vec::new(), sent: 0 }));
+        let socket = Arc::new(Mutex::new(Socket { stream, waiting: Vec::new(), sent: 0, is_unflushed: false }));
         (Gathered(Arc::clone(&socket)), Outbox(socket))
     }
 }
@@ -49,7 +54,7 @@ impl<S: AsyncWrite + Unpin> Outbox<S> {
 
 impl<S: AsyncWrite + Unpin> Socket<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && !self.is_unflushed {
             return Poll::Ready(Ok(()));
         }
         while self.sent < self.waiting.len() {
@@ -59,10 +64,20 @@ impl<S: AsyncWrite + Unpin> Socket<S> {
             }
         }
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.is_unflushed = false;
         self.sent = 0;
         self.waiting.clear();
         self.waiting.shrink_to(KEPT_BYTES_MAX);
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes without gathering, behind what waits.
+    fn poll_pass_on(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !self.waiting.is_empty() {
+            ready!(self.poll_send(cx))?;
+        }
+        self.is_unflushed = true;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     /// Waits until there is room.
@@ -88,7 +103,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut socket = self.0.lock();
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        if bytes >= PASSED_ON_BYTES_MIN {
+            return socket.poll_pass_on(cx, slices);
+        }
         ready!(socket.poll_room(cx))?;
+        let waiting = socket.waiting.len();
+        if waiting + bytes > KEPT_BYTES_MAX {
+            // Room for all that may wait: growing step by step would copy it again and again.
+            socket.waiting.reserve(WAITING_BYTES_MAX + PASSED_ON_BYTES_MIN - waiting);
+        }
         let before = socket.waiting.len();
         slices.iter().for_each(|slice| socket.waiting.extend_from_slice(slice));
         Poll::Ready(Ok(socket.waiting.len() - before))

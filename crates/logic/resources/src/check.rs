@@ -44,6 +44,7 @@ pub(crate) mod service;
 pub(crate) mod simple;
 pub(crate) mod spot;
 pub(crate) mod storage;
+pub(crate) mod trail;
 pub(crate) mod volume;
 pub(crate) mod volumewarnings;
 pub(crate) mod warnings;

@@ -26,6 +26,7 @@ mod devices;
 mod discovery;
 mod extension;
 mod flowcontrol;
+pub mod fuzz;
 mod networking;
 mod podspec;
 mod policy;

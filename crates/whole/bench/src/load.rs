@@ -1,7 +1,8 @@
 //! The load generator: HTTP/2 over TLS 1.3, the same for every system that is measured.
 //!
 //! [`Client`] holds connections; [`closed`] sends the next request when the last one is answered; [`open`] sends by the
-//! clock, whatever is answered, so that a slow server cannot hide by slowing its clients down.
+//! clock, whatever is answered, so that a slow server cannot hide by slowing its clients down. [`Listener`] is for what is
+//! watched by thousands.
 //!
 //! Invariants
 //! - A status that was not expected is an error, never a data point.
@@ -9,9 +10,11 @@
 
 pub(crate) mod closed;
 mod connection;
+mod listener;
 pub(crate) mod open;
 
 pub(crate) use connection::{Client, Streaming, Target};
+pub(crate) use listener::Listener;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;

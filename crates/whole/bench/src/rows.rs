@@ -6,6 +6,7 @@
 
 mod api;
 mod api_fanout;
+mod chorus;
 mod controllers;
 pub(crate) mod field;
 mod footprint;

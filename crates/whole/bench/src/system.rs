@@ -21,7 +21,7 @@ use env::time::Instant;
 use futures::future::BoxFuture;
 use pki::kubeconfig::Kubeconfig;
 
-use crate::load::{Call, Client, Target};
+use crate::load::{Call, Client, Listener, Target};
 use process::{Cpu, Process};
 
 /// How often it is asked whether something has begun.
@@ -181,6 +181,11 @@ impl Cluster {
     /// A client with `connections` to the API.
     pub(crate) async fn client(&self, connections: usize) -> Result<Arc<Client>> {
         Client::connect(&self.target().await?, connections).await
+    }
+
+    /// A connection on which the same watch runs `streams` times.
+    pub(crate) async fn listener(&self, watch: &Call, streams: usize) -> Result<Listener> {
+        Listener::open(&self.target().await?, watch, streams).await
     }
 
     /// The processor time of all processes so far.

@@ -21,6 +21,9 @@ pub fn certificates(bytes: &[u8]) {
         let again = PublicKey::all_from_pem(key.to_pem().as_bytes()).expect("what was written can be read");
         assert_eq!(again.first().map(PublicKey::spki), Some(key.spki()), "a key that was written is the same");
     }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        resources::fuzz::key_pair(text, text);
+    }
     let Ok(chain) = Certificate::all_from_pem(bytes) else { return };
     chain.iter().for_each(seen);
     let ders: Vec<CertificateDer<'_>> = chain.iter().map(|certificate| certificate.der().clone()).collect();

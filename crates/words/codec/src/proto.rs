@@ -155,16 +155,15 @@ pub fn list(metadata: &Value, items: Vec<bytes::Bytes>, api_version: &str, kind:
     let mut head = wire::Writer::with_capacity(meta.len() + 16);
     head.bytes_field(1, &meta);
     let head = head.finish();
-    let mut pieces = Vec::with_capacity(items.len() * 2 + 2);
-    let mut length = head.len();
-    for item in items {
-        let mut prefix = wire::Writer::with_capacity(16);
-        prefix.length_prefix(2, item.len());
-        let prefix = bytes::Bytes::from(prefix.finish());
-        length += prefix.len() + item.len();
-        pieces.push(prefix);
-        pieces.push(item);
+    // The prefixes of all items stand in one text, the last one first as everything here is written.
+    let mut prefixes = wire::Writer::with_capacity(items.len() * 4 + 16);
+    let mut behind = Vec::with_capacity(items.len() + 1);
+    for item in items.iter().rev() {
+        behind.push(prefixes.len());
+        prefixes.length_prefix(2, item.len());
     }
+    let prefixes = bytes::Bytes::from(prefixes.finish());
+    let length = head.len() + prefixes.len() + items.iter().map(bytes::Bytes::len).sum::<usize>();
     let mut opening = wire::Writer::with_capacity(64);
     opening.raw(&head);
     opening.length_prefix(2, length);
@@ -173,13 +172,20 @@ pub fn list(metadata: &Value, items: Vec<bytes::Bytes>, api_version: &str, kind:
         out.bytes_field(1, api_version.as_bytes());
     });
     opening.raw(MAGIC);
-    let mut all = vec![bytes::Bytes::from(opening.finish())];
-    all.extend(pieces);
+    let mut pieces = Vec::with_capacity(items.len() * 2 + 2);
+    pieces.push(bytes::Bytes::from(opening.finish()));
+    let mut from = 0;
+    for (item, behind) in items.into_iter().zip(behind.into_iter().rev()) {
+        let end = prefixes.len() - behind;
+        pieces.push(prefixes.slice(from..end));
+        pieces.push(item);
+        from = end;
+    }
     let mut closing = wire::Writer::with_capacity(8);
     closing.bytes_field(4, b"");
     closing.bytes_field(3, b"");
-    all.push(closing.finish().into());
-    all
+    pieces.push(closing.finish().into());
+    pieces
 }
 
 /// One event of a watch stream: four bytes of length, then a `WatchEvent` whose object is the enveloped `object`.

@@ -65,60 +65,60 @@ impl ProblemKind {
 
 impl Problem {
     /// The field must be set.
-    pub fn required(path: Path, detail: impl Into<String>) -> Problem {
-        Problem { path, kind: ProblemKind::Required, value: None, detail: detail.into() }
+    pub fn required(path: impl Into<Path>, detail: impl Into<String>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::Required, value: None, detail: detail.into() }
     }
 
     /// The value is not acceptable.
-    pub fn invalid(path: Path, value: impl Into<Value>, detail: impl Into<String>) -> Problem {
-        Problem { path, kind: ProblemKind::Invalid, value: Some(value.into()), detail: detail.into() }
+    pub fn invalid(path: impl Into<Path>, value: impl Into<Value>, detail: impl Into<String>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::Invalid, value: Some(value.into()), detail: detail.into() }
     }
 
     /// The value's type is wrong.
-    pub fn type_invalid(path: Path, value: impl Into<Value>, detail: impl Into<String>) -> Problem {
-        Problem { path, kind: ProblemKind::TypeInvalid, value: Some(value.into()), detail: detail.into() }
+    pub fn type_invalid(path: impl Into<Path>, value: impl Into<Value>, detail: impl Into<String>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::TypeInvalid, value: Some(value.into()), detail: detail.into() }
     }
 
     /// The value is none of `supported`.
-    pub fn not_supported(path: Path, value: impl Into<Value>, supported: &[&str]) -> Problem {
+    pub fn not_supported(path: impl Into<Path>, value: impl Into<Value>, supported: &[&str]) -> Problem {
         let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
-        Problem { path, kind: ProblemKind::NotSupported, value: Some(value.into()), detail }
+        Problem { path: path.into(), kind: ProblemKind::NotSupported, value: Some(value.into()), detail }
     }
 
     /// The value stands twice where it may stand once.
-    pub fn duplicate(path: Path, value: impl Into<Value>) -> Problem {
-        Problem { path, kind: ProblemKind::Duplicate, value: Some(value.into()), detail: String::new() }
+    pub fn duplicate(path: impl Into<Path>, value: impl Into<Value>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::Duplicate, value: Some(value.into()), detail: String::new() }
     }
 
     /// The value refers to something that is not there.
-    pub fn not_found(path: Path, value: impl Into<Value>) -> Problem {
-        Problem { path, kind: ProblemKind::NotFound, value: Some(value.into()), detail: String::new() }
+    pub fn not_found(path: impl Into<Path>, value: impl Into<Value>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::NotFound, value: Some(value.into()), detail: String::new() }
     }
 
     /// The field may not be set, or not be changed.
-    pub fn forbidden(path: Path, detail: impl Into<String>) -> Problem {
-        Problem { path, kind: ProblemKind::Forbidden, value: None, detail: detail.into() }
+    pub fn forbidden(path: impl Into<Path>, detail: impl Into<String>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::Forbidden, value: None, detail: detail.into() }
     }
 
     /// The value is longer than `bytes_max`.
-    pub fn too_long(path: Path, bytes_max: usize) -> Problem {
+    pub fn too_long(path: impl Into<Path>, bytes_max: usize) -> Problem {
         let unit = if bytes_max == 1 { "byte" } else { "bytes" };
         let detail = format!("may not be more than {bytes_max} {unit}");
-        Problem { path, kind: ProblemKind::TooLong, value: None, detail }
+        Problem { path: path.into(), kind: ProblemKind::TooLong, value: None, detail }
     }
 
     /// There are more items than `items_max`.
-    pub fn too_many(path: Path, found: usize, items_max: usize) -> Problem {
+    pub fn too_many(path: impl Into<Path>, found: usize, items_max: usize) -> Problem {
         let unit = if items_max == 1 { "item" } else { "items" };
         let detail = format!("must have at most {items_max} {unit}");
         let value = Some(Value::Int(i64::try_from(found).unwrap_or(i64::MAX)));
-        Problem { path, kind: ProblemKind::TooMany, value, detail }
+        Problem { path: path.into(), kind: ProblemKind::TooMany, value, detail }
     }
 
     /// The check itself failed.
-    pub fn internal(path: Path, detail: impl Into<String>) -> Problem {
-        Problem { path, kind: ProblemKind::Internal, value: None, detail: detail.into() }
+    pub fn internal(path: impl Into<Path>, detail: impl Into<String>) -> Problem {
+        Problem { path: path.into(), kind: ProblemKind::Internal, value: None, detail: detail.into() }
     }
 
     /// The complaint without its path, as a cause's message shows it.

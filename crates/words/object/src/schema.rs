@@ -48,7 +48,7 @@ pub struct Type {
     pub fields: Vec<Field>,
     /// The fields that JSON writes, inlined structs opened, in order.
     members: Vec<Member>,
-    /// Indices into `members`, sorted by JSON name.
+    /// Indices into `members`, sorted by JSON name, [`shorter_first`].
     by_name: Vec<u16>,
     /// Indices into `fields` of those with a protobuf form, sorted by number.
     by_number: Vec<u16>,
@@ -241,7 +241,7 @@ impl Schema {
     /// Like [`Schema::field`], with the field's position among the [`Schema::members`].
     pub fn member(&self, id: TypeId, name: &str) -> Option<(usize, &Field)> {
         let owner = self.get(id);
-        let found = owner.by_name.binary_search_by(|at| owner.members[usize::from(*at)].name.as_str().cmp(name));
+        let found = owner.by_name.binary_search_by(|at| shorter_first(&owner.members[usize::from(*at)].name, name));
         let at = usize::from(owner.by_name[found.ok()?]);
         let member = &owner.members[at];
         Some((at, &self.get(member.owner).fields[usize::from(member.at)]))
@@ -264,6 +264,11 @@ impl Schema {
     pub fn members(&self, id: TypeId) -> impl ExactSizeIterator<Item = &Field> {
         self.get(id).members.iter().map(|member| &self.get(member.owner).fields[usize::from(member.at)])
     }
+}
+
+/// An order of names that mostly looks at nothing but their lengths: few fields of a type have names of the same length.
+fn shorter_first(left: &str, right: &str) -> std::cmp::Ordering {
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
 impl Shape {

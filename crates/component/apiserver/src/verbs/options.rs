@@ -123,7 +123,8 @@ pub(super) fn watch(call: &Call) -> Result<WatchOptions, Refusal> {
         _ => None,
     };
     let bookmarks = query.flag("allowWatchBookmarks");
-    Ok(WatchOptions { selection: selection(call)?, from, initial_events, freshness, bookmarks })
+    let peer = call.by.parts().extensions.get::<serving::Peer>().and_then(serving::Peer::address);
+    Ok(WatchOptions { selection: selection(call)?, from, initial_events, freshness, bookmarks, peer })
 }
 
 fn watch_problems(query: &Query) -> Vec<Problem> {

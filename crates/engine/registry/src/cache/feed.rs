@@ -10,6 +10,7 @@ use kind::Refusal;
 use store::{Batch, Change, Event, Key, Range, Revision, Span, Watch, Watcher};
 
 use super::state::{Entry, Moved};
+use super::waiting::Rounds;
 use super::{Cache, Cached, Progress};
 use crate::store_refusal;
 use tokio::sync::Notify;
@@ -77,11 +78,15 @@ async fn fill(cache: &Arc<Cache>) -> Result<Watcher, Refusal> {
         // Revision 1 stands for "filled" on a store in which nothing was ever written.
         *progress = Progress { revision: revision.max(Revision(1)), sequence, restarts: progress.restarts + 1 };
     });
+    cache.waiting.moved();
     Ok(watcher)
 }
 
 /// Applies what the store says until it says no more; returns why. Between two changes nothing holds the cache.
+///
+/// Watchers are woken in between.
 async fn follow(weak: &Weak<Cache>, wanted: &Notify, mut watcher: Watcher) -> String {
+    let (mut rounds, mut is_under_way) = (Rounds::default(), true);
     loop {
         tokio::select! {
             biased;
@@ -96,6 +101,7 @@ async fn follow(weak: &Weak<Cache>, wanted: &Notify, mut watcher: Watcher) -> St
                     return refusal.to_string();
                 }
             }
+            () = rounds.turn(), if is_under_way => {}
             () = wanted.notified() => {
                 if weak.strong_count() == 0 {
                     return "nobody uses it".to_owned();
@@ -105,6 +111,8 @@ async fn follow(weak: &Weak<Cache>, wanted: &Notify, mut watcher: Watcher) -> St
                 }
             }
         }
+        let Some(cache) = weak.upgrade() else { return "nobody uses it".to_owned() };
+        is_under_way = rounds.go_on(&cache.waiting);
     }
 }
 
@@ -132,6 +140,9 @@ fn apply(cache: &Cache, batch: Batch) -> Result<(), Refusal> {
         progress.revision = progress.revision.max(batch.revision);
         progress.sequence = sequence;
     });
+    cache.waiting.moved();
+    drop(state);
+    cache.waiting.wake_own();
     Ok(())
 }
 

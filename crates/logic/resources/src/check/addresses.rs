@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use kind::Problem;
 
 use super::spot::{Problems, Spot};
+use super::trail::Trail;
 
 /// An address.
 pub(crate) fn address(spot: &Spot<'_>, out: &mut Problems) {
-    address_text(spot.path.clone(), spot.text(), out);
+    address_text(&spot.path, spot.text(), out);
 }
 
 /// An address at `path`.
-pub(crate) fn address_text(path: object::Path, text: &str, out: &mut Problems) {
+pub(crate) fn address_text(path: &Trail<'_>, text: &str, out: &mut Problems) {
     let detail = match sloppy(text) {
         None => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
         Some(Spelling::LeadingZeros) => "must not have leading 0s",

@@ -96,7 +96,7 @@ fn pod_term(term: &Spot<'_>, out: &mut Problems) {
     for name in term.at("namespaces").items() {
         name.moved(term.path.field("namespace")).label(out);
     }
-    let keys = |field: &str| -> BTreeSet<&str> { term.at(field).texts().collect() };
+    let keys = |field: &'static str| -> BTreeSet<&str> { term.at(field).texts().collect() };
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
         let list = term.at(field);
         if !list.is_empty() && !term.at("labelSelector").is_set() {

@@ -4,6 +4,7 @@ use kind::Problem;
 use object::names;
 
 use super::spot::{Problems, Spot};
+use super::trail::Trail;
 use crate::core::podlevel::{huge_pages, pod_level};
 
 /// Whether a resource is one of Kubernetes' own, without a domain or in its own.
@@ -22,7 +23,7 @@ fn overcommits(name: &str) -> bool {
 }
 
 /// The name of a resource that a container may ask for.
-fn container_resource(name: &str, path: &object::Path, out: &mut Problems) {
+fn container_resource(name: &str, path: &Trail<'_>, out: &mut Problems) {
     for text in names::qualified_name(name) {
         out.push(Problem::invalid(path.clone(), name, text));
     }
@@ -64,7 +65,7 @@ pub(crate) fn pod(resources: &Spot<'_>, out: &mut Problems) {
     });
 }
 
-fn requirements(resources: &Spot<'_>, out: &mut Problems, check_name: fn(&str, &object::Path, &mut Problems)) {
+fn requirements(resources: &Spot<'_>, out: &mut Problems, check_name: fn(&str, &Trail<'_>, &mut Problems)) {
     let (limits, requests) = (resources.at("limits"), resources.at("requests"));
     let (mut paged, mut sized) = (false, false);
     for (name, limit) in limits.entries() {

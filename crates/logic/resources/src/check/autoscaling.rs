@@ -1,7 +1,7 @@
 //! HorizontalPodAutoscalers, in the form of v2.
 
 use kind::{Context, Problem};
-use object::{Value, names};
+use object::{Path, Value, names};
 
 use super::over;
 use super::spot::{Problems, Spot};
@@ -69,7 +69,8 @@ pub(crate) fn update(context: &Context<'_>, new: &Value, old: &Value) -> Vec<Pro
     let target = Spot::root(old).at("spec.scaleTargetRef");
     grouped(&target, &mut before);
     let mut out = create(context, new);
-    out.retain(|problem| before.is_empty() || problem.path != target.path.field("apiVersion"));
+    let version = Path::from(target.path.field("apiVersion"));
+    out.retain(|problem| before.is_empty() || problem.path != version);
     out
 }
 

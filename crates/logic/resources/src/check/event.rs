@@ -5,6 +5,7 @@ use object::{Path, Value};
 
 use super::over;
 use super::spot::{Problems, Spot};
+use super::trail::Trail;
 
 /// What is wrong with a new event of the core group.
 pub(crate) fn create(_context: &Context<'_>, event: &Value) -> Vec<Problem> {
@@ -22,7 +23,7 @@ fn legacy(event: &Spot<'_>, out: &mut Problems) {
 
 /// An event stands where its object does; upstream says so in the words of the stored form.
 fn in_namespace(event: &Spot<'_>, object: &Spot<'_>, out: &mut Problems) {
-    let object = object.moved(Path::of("involvedObject.namespace"));
+    let object = object.moved(Trail::of("involvedObject.namespace"));
     let own = event.at("metadata.namespace").text();
     let matches = match object.text() {
         "" => matches!(own, "default" | "kube-system"),

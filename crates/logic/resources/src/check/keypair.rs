@@ -121,7 +121,7 @@ fn elements(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     let mut all = Vec::new();
     while let [tag, length, rest @ ..] = bytes {
         let (length, rest) = match length {
-            0..0x80 => (usize::from(*length), rest),
+            0..=0x7f => (usize::from(*length), rest),
             0x81..=0x84 => {
                 let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
                 (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)

@@ -6,6 +6,7 @@ use kind::{Context, Problem};
 use object::{Path, Value, names};
 
 use super::spot::{Problems, Spot, internal};
+use super::trail::Trail;
 use super::{addresses, amounts, over};
 
 /// What is wrong with a new node.
@@ -64,7 +65,7 @@ fn ranges(list: &Spot<'_>, out: &mut Problems) {
 
 /// Taints, which upstream complains about as if they were metadata.
 fn taints(node: &Spot<'_>, out: &mut Problems) {
-    let list = node.at("spec.taints").moved(Path::of("metadata.taints"));
+    let list = node.at("spec.taints").moved(Trail::of("metadata.taints"));
     let mut seen = BTreeSet::new();
     for taint in list.items() {
         let (key, value, effect) = (taint.at("key"), taint.at("value"), taint.at("effect"));

@@ -7,6 +7,7 @@ use kind::{Context, Problem};
 use object::{Path, Value};
 
 use super::spot::{Problems, Spot};
+use super::trail::Trail;
 use super::{addresses, pod, podresize};
 use crate::tree::carry;
 
@@ -158,7 +159,7 @@ fn ephemeral(new: &Value, old: &Value, out: &mut Problems) {
 fn status(new: &Value, old: &Value, out: &mut Problems) {
     let (status, before) = (Spot::root(new).at("status"), Spot::root(old).at("status"));
     for condition in status.at("conditions").items() {
-        let kind = condition.at("type").moved(Path::of("metadata.conditions"));
+        let kind = condition.at("type").moved(Trail::of("metadata.conditions"));
         if !matches!(kind.text(), "PodScheduled" | "Ready" | "Initialized") {
             kind.qualified(out);
         }
@@ -215,7 +216,7 @@ fn ended_stays_ended(new: &Spot<'_>, old: &Spot<'_>, policy: &str, skip: &BTreeS
 fn pod_addresses(list: &Spot<'_>, out: &mut Problems) {
     let mut families = Vec::new();
     for item in list.items() {
-        addresses::address_text(item.path.clone(), item.at("ip").text(), out);
+        addresses::address_text(&item.path, item.at("ip").text(), out);
         if let Ok(address) = item.at("ip").text().parse::<IpAddr>() {
             families.push(address.is_ipv4());
         }

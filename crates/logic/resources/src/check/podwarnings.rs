@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use kind::Context;
-use object::{Meta, Path, Value, names};
+use object::{Meta, Value, names};
 
 use super::spot::Spot;
+use super::trail::Trail;
 use super::volumewarnings;
 
 /// Labels of nodes that have better names, with what upstream says of them.
@@ -227,7 +228,7 @@ fn of_container(container: &Spot<'_>, warnings: &mut Vec<String>) {
 }
 
 /// A port that has been seen: where, and the address and port of the host.
-type Seen<'a> = (Path, &'a str, i64);
+type Seen<'a> = (Trail<'a>, &'a str, i64);
 
 /// Ports of all containers that are the same, or may be.
 fn ports(containers: &[Spot<'_>], warnings: &mut Vec<String>) {
@@ -253,7 +254,7 @@ fn ports(containers: &[Spot<'_>], warnings: &mut Vec<String>) {
 }
 
 fn port_names(containers: &[Spot<'_>], warnings: &mut Vec<String>) {
-    let mut known: BTreeMap<&str, Path> = BTreeMap::new();
+    let mut known: BTreeMap<&str, Trail<'_>> = BTreeMap::new();
     for port in containers.iter().flat_map(|container| container.at("ports").items().collect::<Vec<_>>()) {
         let name = port.at("name").text();
         if name.is_empty() {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use kind::{Context, Problem};
-use object::{Path, Quantity, Value, names};
+use object::{Quantity, Value, names};
 
 use super::spot::{Problems, Spot};
+use super::trail::Trail;
 use super::{amounts, over};
 
 /// What is wrong with a ResourceQuota.
@@ -216,11 +217,11 @@ fn words(field: &str, other: &str) -> &'static str {
 }
 
 /// How far a limit may be from its request: never less than once, and no more than the bounds are from each other.
-fn check_ratio(path: &Path, ratio: &Quantity, bounds: Option<(Quantity, Quantity)>, out: &mut Problems) {
+fn check_ratio(path: &Trail<'_>, ratio: &Quantity, bounds: Option<(Quantity, Quantity)>, out: &mut Problems) {
     const WHOLE: f64 = 1e9;
     let number = |amount: &Quantity| amount.nanos() as f64 / WHOLE;
     if number(ratio) < 1.0 {
-        out.push(Problem::invalid(path.clone(), ratio.text(), format!("ratio {ratio} is less than 1")));
+        out.push(Problem::invalid(path, ratio.text(), format!("ratio {ratio} is less than 1")));
     }
     let Some((least, most)) = bounds else { return };
     let limit = number(&most) / number(&least);
@@ -230,6 +231,6 @@ fn check_ratio(path: &Path, ratio: &Quantity, bounds: Option<(Quantity, Quantity
             limit => format!("{limit:.6}"),
         };
         let detail = format!("ratio {ratio} is greater than max/min = {shown}");
-        out.push(Problem::invalid(path.clone(), ratio.text(), detail));
+        out.push(Problem::invalid(path, ratio.text(), detail));
     }
 }

@@ -1,9 +1,10 @@
 //! Leases, PriorityClasses and RuntimeClasses.
 
 use kind::{Context, Problem};
-use object::{Path, Value};
+use object::Value;
 
 use super::spot::Problems;
+use super::trail::Trail;
 use super::{amounts, formats, frozen, over, podspec};
 
 const PRIORITY_MAX: i64 = 1_000_000_000;
@@ -67,7 +68,7 @@ pub(crate) fn runtime_class(_context: &Context<'_>, class: &Value) -> Vec<Proble
         }
         for (name, amount) in class.at("overhead.podFixed").entries() {
             // Upstream takes the overhead for a list of limits.
-            amounts::amount(name, &amount.moved(Path::of("overhead.limits").key(name)), out);
+            amounts::amount(name, &amount.moved(Trail::of("overhead.limits").key(name)), out);
         }
         formats::labels(&class.at("scheduling.nodeSelector"), out);
         podspec::tolerations(&class.at("scheduling.tolerations"), out);

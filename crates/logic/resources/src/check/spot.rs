@@ -1,7 +1,9 @@
 //! A place in an object: its path and what stands there, if anything does.
 
 use kind::Problem;
-use object::{Map, Path, Quantity, Value, names};
+use object::{Map, Quantity, Value, names};
+
+use super::trail::Trail;
 
 /// What was found, in order.
 pub(crate) type Problems = Vec<Problem>;
@@ -9,18 +11,18 @@ pub(crate) type Problems = Vec<Problem>;
 /// A field, present or not.
 #[derive(Debug, Clone)]
 pub(crate) struct Spot<'a> {
-    pub path: Path,
+    pub path: Trail<'a>,
     pub value: Option<&'a Value>,
 }
 
 impl<'a> Spot<'a> {
     /// The object itself.
     pub(crate) fn root(object: &'a Value) -> Spot<'a> {
-        Spot { path: Path::root(), value: Some(object) }
+        Spot { path: Trail::default(), value: Some(object) }
     }
 
     /// The field at a dotted path below this one; null counts as absent.
-    pub(crate) fn at(&self, fields: &str) -> Spot<'a> {
+    pub(crate) fn at(&self, fields: &'a str) -> Spot<'a> {
         let value = self.value.and_then(|value| fields.split('.').try_fold(value, |value, field| value.get(field)));
         Spot { path: self.path.field(fields), value: value.filter(|value| !value.is_null()) }
     }
@@ -89,19 +91,19 @@ impl<'a> Spot<'a> {
     }
 
     pub(crate) fn required(&self, out: &mut Problems, detail: &str) {
-        out.push(Problem::required(self.path.clone(), detail));
+        out.push(Problem::required(&self.path, detail));
     }
 
     pub(crate) fn forbidden(&self, out: &mut Problems, detail: impl Into<String>) {
-        out.push(Problem::forbidden(self.path.clone(), detail));
+        out.push(Problem::forbidden(&self.path, detail));
     }
 
     pub(crate) fn invalid(&self, out: &mut Problems, detail: impl Into<String>) {
-        out.push(Problem::invalid(self.path.clone(), self.shown(), detail));
+        out.push(Problem::invalid(&self.path, self.shown(), detail));
     }
 
     pub(crate) fn duplicate(&self, out: &mut Problems) {
-        out.push(Problem::duplicate(self.path.clone(), self.shown()));
+        out.push(Problem::duplicate(&self.path, self.shown()));
     }
 
     /// Complains once for each of `complaints`.
@@ -131,7 +133,7 @@ impl<'a> Spot<'a> {
     /// The text must be one of `supported` when it is there.
     pub(crate) fn option(&self, out: &mut Problems, supported: &[&str]) {
         if self.is_set() && !supported.contains(&self.text()) {
-            out.push(Problem::not_supported(self.path.clone(), self.text(), supported));
+            out.push(Problem::not_supported(&self.path, self.text(), supported));
         }
     }
 
@@ -180,7 +182,7 @@ impl<'a> Spot<'a> {
 
 impl<'a> Spot<'a> {
     /// What stands here, complained about under another path, where upstream does so.
-    pub(crate) fn moved(&self, path: Path) -> Spot<'a> {
+    pub(crate) fn moved(&self, path: Trail<'a>) -> Spot<'a> {
         Spot { path, value: self.value }
     }
 

@@ -69,7 +69,7 @@ fn projected<'a>(source: &Spot<'a>) -> Vec<File<'a>> {
     let (map, secret, downward) = (source.at("configMap"), source.at("secret"), source.at("downwardAPI"));
     let (token, bundle, certificate) =
         (source.at("serviceAccountToken"), source.at("clusterTrustBundle"), source.at("podCertificate"));
-    let single = |spot: &Spot<'a>, field: &str, source: String| File { path: spot.at(field).text(), source };
+    let single = |spot: &Spot<'a>, field: &'static str, source: String| File { path: spot.at(field).text(), source };
     if map.at("items").is_set() {
         files(&map.at("items"), &format!("ConfigMap {:?}", map.at("name").text()))
     } else if secret.at("items").is_set() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use env::net::Stream;
 use env::task::Fate;
 use h2::RecvStream;
 use h2::client::SendRequest;
@@ -15,14 +16,21 @@ use pki::kubeconfig::Kubeconfig;
 use rustls::ClientConfig;
 use rustls::version::TLS13;
 use rustls_pki_types::ServerName;
+use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{Call, Reply};
 
 /// What other clients of Kubernetes allow a server to send ahead: 4 MiB per stream, 1 GiB per connection.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
-const FRAME_BYTES_MAX: u32 = 64 << 10;
+pub(super) const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
+pub(super) const FRAME_BYTES_MAX: u32 = 64 << 10;
+/// Taken from a socket at once; TLS by itself asks for 4 KiB at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// A connection whose handshake is done.
+pub(super) type Dialled = TlsStream<BufReader<Stream>>;
 
 /// A server and who we are to it.
 #[derive(Debug, Clone)]
@@ -48,6 +56,14 @@ impl Target {
             .with_client_auth_cert(chain, pair.key.to_der())?;
         tls.alpn_protocols = vec![pki::tls::ALPN_H2.to_vec()];
         Ok(Target { address, tls: Arc::new(tls) })
+    }
+
+    /// Connects and shakes hands.
+    pub(super) async fn dial(&self) -> Result<Dialled> {
+        let stream = env::net::connect_tcp(self.address).await?;
+        let name = ServerName::from(self.address.ip());
+        let stream = BufReader::with_capacity(READ_BYTES, stream);
+        Ok(TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?)
     }
 }
 
@@ -116,14 +132,11 @@ impl Client {
 }
 
 async fn open(target: &Target) -> Result<SendRequest<Bytes>> {
-    let stream = env::net::connect_tcp(target.address).await?;
-    let name = ServerName::from(target.address.ip());
-    let stream = TlsConnector::from(Arc::clone(&target.tls)).connect(name, stream).await?;
     let (send, connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES_MAX)
-        .handshake(stream)
+        .handshake(target.dial().await?)
         .await?;
     // It ends with the last sender; why it ended is told to the requests on it.
     env::task::spawn(Fate::Local, "connection", async move { connection.await.err() });

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
 use env::task::{Fate, spawn};
 use env::time::{Instant, timeout};
 use futures::future::BoxFuture;
 
+use super::chorus::{Chorus, Count, Lengths, lines};
 use super::field::{Field, event, pods};
 use super::{Bench, Figure, Sample};
 use crate::load::closed::{self, Load};
 use crate::load::open::{self, Pace};
-use crate::load::{Call, JSON, Streaming};
+use crate::load::{Call, JSON, Listener, Streaming};
 use crate::objects;
 use crate::stats::percentile;
 use crate::system::{Parts, System};
@@ -92,94 +92,52 @@ async fn fan_out(
     let (name, accept) = form;
     let path = objects::core("pods");
     let from = field.version(&path).await?;
-    let client = field.cluster.client(CONNECTIONS).await?;
     let watch = Call::get(format!("{path}?watch=true&resourceVersion={from}")).accept(accept);
-    let mut readers = Vec::with_capacity(WATCHERS);
-    for _ in 0..WATCHERS {
-        let stream = client.stream(&watch).await?;
-        readers.push(spawn(Fate::Local, "watcher", read(stream, accept == JSON)));
+    let mut readers = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        let listener = field.cluster.listener(&watch, WATCHERS / CONNECTIONS).await?;
+        readers.push(spawn(Fate::Local, "watchers", hear(listener, accept == JSON)));
     }
     let creators = field.cluster.client(2).await?;
     let load = Load { clients: CREATORS, requests_max: CREATES, time_max: TIME_MAX, status: 201 };
     let (before, began) = (field.cluster.cpu()?, Instant::now());
     closed::run(&creators, load, pods(prefix)).await?;
-    let (mut last, mut heard) = (began, Vec::with_capacity(WATCHERS));
+    let (mut last, mut heard, mut different) = (began, Vec::with_capacity(CONNECTIONS), 0);
     for reader in readers {
-        let (at, chunks) = reader.await.context("a watcher panicked")??;
+        let (at, text, others) = reader.await.context("a watcher panicked")??;
         last = last.max(at);
-        heard.push(chunks);
+        different += others;
+        heard.push(text);
     }
     let cpu = field.cluster.cpu()?.since(&before);
     let events = WATCHERS * usize::try_from(CREATES)?;
     let per_second = events as f64 / last.duration_since(began).as_secs_f64();
-    let first = heard.first().context("there are watchers")?.concat();
-    let different = heard.iter().filter(|chunks| !same(chunks, &first)).count();
+    let first = heard.first().context("there are watchers")?;
+    different += heard.iter().filter(|text| *text != first).count();
     sample.check(format!("{name}: all watchers heard the same"), different == 0, || format!("{different} did not"));
     if accept == JSON {
-        in_order(&first, sample)?;
+        in_order(first, sample)?;
     }
     Ok(Figure::rate(format!("{name} events"), per_second).gate(8.0).cpu(cpu, events))
 }
 
-/// Reads until all events have arrived; the bytes are looked at later.
-async fn read(mut stream: Streaming, is_json: bool) -> Result<(Instant, Vec<Bytes>)> {
-    let (mut chunks, mut frames) = (Vec::new(), Frames::default());
-    let mut seen = 0;
-    while seen < CREATES {
-        let next = timeout(TIME_MAX, stream.next()).await.with_context(|| format!("{seen} events of {CREATES}"))?;
-        let chunk = next?.context("the server ended a watch")?;
-        seen += if is_json { lines(&chunk) } else { frames.count(&chunk) };
-        chunks.push(chunk);
+/// Listens until all have heard all events: when that was, what they heard, and how many heard something else.
+async fn hear(mut listener: Listener, is_json: bool) -> Result<(Instant, Vec<u8>, usize)> {
+    let mut lengths = Lengths::default();
+    let count: Count = if is_json { Box::new(lines) } else { Box::new(move |chunk| lengths.count(chunk)) };
+    let mut chorus = Chorus::new(WATCHERS / CONNECTIONS, count);
+    let enough = |watcher, bytes: &[u8]| {
+        chorus.hear(watcher, bytes);
+        Ok(chorus.events() >= CREATES && chorus.is_together())
+    };
+    let listened = listener.listen(enough).await;
+    listened.with_context(|| format!("{} events of {CREATES}", chorus.events()))?;
+    let at = Instant::now();
+    if chorus.events() > CREATES {
+        bail!("{} events of {CREATES}", chorus.events());
     }
-    if seen > CREATES {
-        bail!("{seen} events of {CREATES}");
-    }
-    Ok((Instant::now(), chunks))
-}
-
-fn lines(chunk: &[u8]) -> u64 {
-    chunk.iter().filter(|byte| **byte == b'\n').count() as u64
-}
-
-/// Counts frames that open with their length in four bytes, wherever chunks are cut.
-#[derive(Debug, Default)]
-pub(super) struct Frames {
-    head: Vec<u8>,
-    /// Bytes until the end of the frame under way.
-    left: usize,
-}
-
-impl Frames {
-    /// How many frames end in `chunk`.
-    pub(super) fn count(&mut self, mut chunk: &[u8]) -> u64 {
-        let mut ended = 0;
-        while !chunk.is_empty() {
-            if self.left == 0 {
-                let take = (4 - self.head.len()).min(chunk.len());
-                self.head.extend_from_slice(&chunk[..take]);
-                chunk = &chunk[take..];
-                let Ok(head) = <[u8; 4]>::try_from(self.head.as_slice()) else { break };
-                self.left = usize::try_from(u32::from_be_bytes(head)).expect("a length of 32 bits fits");
-                self.head.clear();
-            }
-            let take = self.left.min(chunk.len());
-            self.left -= take;
-            chunk = &chunk[take..];
-            ended += u64::from(self.left == 0);
-        }
-        ended
-    }
-}
-
-fn same(chunks: &[Bytes], expected: &[u8]) -> bool {
-    let mut rest = expected;
-    for chunk in chunks {
-        match rest.strip_prefix(chunk.as_ref()) {
-            Some(after) => rest = after,
-            None => return false,
-        }
-    }
-    rest.is_empty()
+    let (text, different) = chorus.end();
+    Ok((at, text, different))
 }
 
 /// Every event is an addition, and each comes later than the one before.

@@ -210,7 +210,8 @@ fn open_inlined(schema: &mut Schema, at: usize) {
     let id = TypeId(u32::try_from(at).expect("declare has checked the number of types"));
     collect(schema, id, &mut members);
     let mut by_name: Vec<u16> = (0_u16..).take(members.len()).collect();
-    by_name.sort_by(|left, right| members[usize::from(*left)].name.cmp(&members[usize::from(*right)].name));
+    let name = |at: &u16| members[usize::from(*at)].name.as_str();
+    by_name.sort_by(|left, right| super::shorter_first(name(left), name(right)));
     let fields = &schema.types[at].fields;
     let mut by_number: Vec<u16> =
         (0_u16..).zip(fields).filter(|(_, field)| field.number > 0).map(|(index, _)| index).collect();
