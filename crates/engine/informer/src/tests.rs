@@ -289,7 +289,8 @@ fn an_index_by_labels_finds_what_a_look_at_everything_finds() {
         cache.put(Arc::new(changed));
         cache.take(&Key::new("here", "p07"), 0);
     }
-    let cases: [(&[(&str, &str)], &[&str]); 7] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 7] = [
         (&[("app", "1")], &["p01", "p10"]),
         (&[("app", "0")], &["p00", "p03", "p04", "p06", "p09"]),
         (&[("app", "1"), ("tier", "0")], &["p10"]),

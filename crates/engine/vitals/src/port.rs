@@ -83,7 +83,7 @@ impl Service for Port {
                 Ok(response) => response,
                 Err(refusal) => {
                     let code = StatusCode::from_u16(refusal.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                    answer(code, JSON, written(&refusal.status()))
+                    answer(code, JSON, status_text(&refusal))
                 }
             }
         })
@@ -96,6 +96,17 @@ fn health(checks: &Checks, rest: &[&str], query: &str) -> Response<Body> {
         names => checks.answer_one(&names.join("/")),
     };
     answer(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), TEXT, text)
+}
+
+/// A `Status` with its fields in the order of their type.
+fn status_text(refusal: &Refusal) -> Vec<u8> {
+    let tree = refusal.status();
+    let mut text = match codec::Root::builtin("v1", "Status") {
+        Some(root) => codec::json::encode(&tree, root),
+        None => written(&tree),
+    };
+    text.push(b'\n');
+    text
 }
 
 fn written(tree: &Value) -> Vec<u8> {

@@ -61,7 +61,8 @@ async fn while_the_api_server_is_silent_health_is_open_and_the_rest_is_for_maste
     let forbidden = |user: &str, path: &str| {
         format!("forbidden: User \\\"{user}\\\" cannot get path \\\"{path}\\\": the API server does not say who may")
     };
-    let cases: [(&str, &Door, &str, &str, Option<&str>, u16, String); 15] = [
+    type Case<'a> = (&'a str, &'a Door, &'a str, &'a str, Option<&'a str>, u16, String);
+    let cases: [Case<'_>; 15] = [
         ("nobody", &nobody, "GET", "/healthz", None, 200, "ok".to_owned()),
         ("nobody", &nobody, "GET", "/livez", None, 200, "ok".to_owned()),
         ("nobody", &nobody, "GET", "/readyz?verbose", None, 200, "[+]ping ok\nreadyz check passed".to_owned()),

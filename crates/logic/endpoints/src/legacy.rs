@@ -85,20 +85,20 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
         if leaving || !backend::is_candidate(pod) {
             continue;
         }
-        let Some(ip) = address(&pod, &families) else { continue };
-        let ports = backend::ports(service, &pod);
+        let Some(ip) = address(pod, &families) else { continue };
+        let ports = backend::ports(service, pod);
         let portless = service.spec.as_ref().is_none_or(|spec| spec.ports.as_ref().is_none_or(Vec::is_empty));
         if ports.is_empty() && !(portless && backend::is_headless(service)) {
             continue;
         }
         let address = EndpointAddress {
             ip: ip.to_owned(),
-            hostname: backend::hostname(&pod, service),
-            node_name: backend::node_name(&pod),
-            target_ref: Some(backend::target_ref(&pod)),
+            hostname: backend::hostname(pod, service),
+            node_name: backend::node_name(pod),
+            target_ref: Some(backend::target_ref(pod)),
         };
         let (ready, not_ready) = groups.entry(ports).or_default();
-        if unready_too || backend::is_ready(&pod) { ready.push(address) } else { not_ready.push(address) }
+        if unready_too || backend::is_ready(pod) { ready.push(address) } else { not_ready.push(address) }
     }
     groups.into_iter().map(|(ports, addresses)| subset(&ports, addresses)).collect()
 }

@@ -269,18 +269,15 @@ fn templates_of_daemon_sets_are_counted() {
     }
 }
 
+/// What is said of an address at `path` that would better be `better`.
+fn canonical(path: &str, text: &str, better: &str) -> String {
+    format!("{path}: IPv6 address {text:?} should be in RFC 5952 canonical format ({better:?})")
+}
+
 #[test]
 fn unusual_spellings_of_addresses_are_told() {
-    let canonical = |path: &str, text: &str, better: &str| {
-        format!("{path}: IPv6 address {text:?} should be in RFC 5952 canonical format ({better:?})")
-    };
     let range = |path: &str, text: &str, better: &str| {
         format!("{path}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format ({better:?})")
-    };
-    let slice = |labels: &str, kind: &str, address: &str| {
-        format!(
-            "{{metadata: {{name: s, labels: {labels}}}, addressType: {kind}, endpoints: [{{addresses: ['{address}']}}]}}"
-        )
     };
     let cases: Vec<(&str, &str, String, Vec<String>)> = vec![
         (
@@ -314,6 +311,20 @@ fn unusual_spellings_of_addresses_are_told() {
                 range("spec.egress[0].to[0].ipBlock.cidr", "0::0/0", "::/0"),
             ],
         ),
+    ];
+    for (api_version, kind, text, expected) in cases {
+        assert_eq!(warned(api_version, kind, &text), expected, "{kind}: {text}");
+    }
+}
+
+#[test]
+fn unusual_spellings_of_endpoints_are_told_unless_controllers_made_them() {
+    let slice = |labels: &str, kind: &str, address: &str| {
+        format!(
+            "{{metadata: {{name: s, labels: {labels}}}, addressType: {kind}, endpoints: [{{addresses: ['{address}']}}]}}"
+        )
+    };
+    let cases: Vec<(&str, &str, String, Vec<String>)> = vec![
         (
             "discovery.k8s.io/v1",
             "EndpointSlice",

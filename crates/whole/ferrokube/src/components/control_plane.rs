@@ -97,7 +97,7 @@ pub(super) fn controller_manager(context: Arc<Context>) -> BoxFuture<'static, an
             Some(Arc::new(move |account: &str| of_accounts.access.account(account).unwrap_or_else(|| client.clone())));
         let built = roster::CONTROLLERS.iter().filter(|row| row.built).count();
         let (open, tells) = port::open(&context, "controller-manager", config.vitals()).await?;
-        let work = controller_manager::run(config, context.shutdown.clone());
+        let work = Box::pin(controller_manager::run(config, context.shutdown.clone()));
         let task = env::task::spawn(Fate::Vital, "controller-manager", async move {
             told("the controller manager", work).await;
             drop(open);
