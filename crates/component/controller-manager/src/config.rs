@@ -9,6 +9,7 @@ use lifecycle::node_ipam::Allocator;
 use pki::Authority;
 
 use crate::roster::Selection;
+use crate::told::Told;
 
 /// Makes the client of a controller, by the name of its ServiceAccount in `kube-system`.
 pub type Clients = Arc<dyn Fn(&str) -> Client + Send + Sync>;
@@ -23,7 +24,8 @@ pub struct Config {
     /// is the only one.
     pub candidate: Option<String>,
     /// Measures the queues.
-    pub metrics: Option<workqueue::Metrics>,
+    pub(crate) metrics: workqueue::Metrics,
+    pub(crate) told: Told,
     /// Which controllers run.
     pub selection: Selection,
     /// The cluster's pod ranges, each with the prefix length of node ranges; without any, nodes get no ranges.
@@ -66,11 +68,13 @@ impl Config {
     /// # Panics
     /// Never: `*` is always a valid selection.
     pub fn new(client: Client) -> Self {
+        let told = Told::new();
         Config {
             client,
             clients: None,
             candidate: None,
-            metrics: None,
+            metrics: workqueue::Metrics::new(told.vitals.metrics()),
+            told,
             selection: Selection::parse(["*"]).expect("a star names no controller"),
             cluster_ranges: Vec::new(),
             root_ca_pem: None,
@@ -79,6 +83,11 @@ impl Config {
             node_health: node_health::Config::default(),
             ended_pods_max: lifecycle::pod_gc::ENDED_PODS_MAX,
         }
+    }
+
+    /// What the manager says of itself, before and while it runs.
+    pub fn vitals(&self) -> Arc<vitals::Vitals> {
+        Arc::clone(&self.told.vitals)
     }
 
     /// Whether the ranges can be used.

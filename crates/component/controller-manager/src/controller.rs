@@ -17,7 +17,7 @@ pub(crate) struct Site<'a> {
     /// Says the controller's events.
     pub(crate) recorder: Recorder,
     /// Measures its queue.
-    pub(crate) metrics: Option<&'a Metrics>,
+    pub(crate) metrics: &'a Metrics,
 }
 
 impl Site<'_> {
@@ -37,10 +37,7 @@ impl Site<'_> {
     }
 
     fn measured(&self, controller: Controller) -> Controller {
-        match self.metrics {
-            Some(metrics) => controller.measured(metrics),
-            None => controller,
-        }
+        controller.measured(self.metrics)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `controller.rs` | what a row is made of |
 //! | `accounts.rs` | controllers' own credentials |
 //! | `config.rs` | settings |
+//! | `told.rs` | what it says of itself: checks, metrics, settings |
 //!
 //! It holds no algorithm: the roster says which controllers there are, the planners decide, the queue executes.
 //!
@@ -20,6 +21,7 @@ mod controller;
 pub mod roster;
 mod served;
 mod table;
+mod told;
 
 use env::task::{Fate, Shutdown, Task};
 use futures::StreamExt as _;
@@ -41,8 +43,11 @@ use crate::controller::Site;
 /// the process should start anew.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     config.check()?;
+    config.told.settings(&config);
     let Some(identity) = config.candidate.clone() else { return control(&config, shutdown).await };
+    config.told.sight.stand_by();
     let election = Election::new(config.client.clone(), "kube-system", "kube-controller-manager", identity);
+    let election = election.watched_by(&config.told.vitals);
     let mut outcome = Ok(());
     let ended = election.lead(shutdown, async |stop| outcome = control(&config, stop).await).await;
     if ended == workqueue::Ended::Lost { Err(StartError::LeadLost) } else { outcome }
@@ -50,14 +55,21 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
 
 async fn control(config: &Config, shutdown: Shutdown) -> Result<(), StartError> {
     let informers = Informers::new(config.client.clone());
-    let wired = wire(config, &informers).await?;
+    let wired = config.told.controllers(wire(config, &informers).await?);
+    config.told.sight.look_with(&informers);
     tokio::select! {
         () = informers.synced() => {}
         () = shutdown.cancelled() => return Ok(()),
     }
     let running: FuturesUnordered<Task<()>> = wired
         .into_iter()
-        .map(|(name, controller)| env::task::spawn(Fate::Vital, name, controller.run(shutdown.clone())))
+        .map(|(name, controller, pulse)| {
+            let shutdown = shutdown.clone();
+            env::task::spawn(Fate::Vital, name, async move {
+                let _beat = pulse.begin();
+                controller.run(shutdown).await;
+            })
+        })
         .collect();
     tracing::info!(controllers = running.len(), "the controllers run");
     running.for_each(async |_ended| {}).await;
@@ -70,7 +82,7 @@ async fn wire(config: &Config, informers: &Informers) -> Result<Vec<(&'static st
     for row in roster::CONTROLLERS.iter().filter(|row| config.selection.runs(row, |_gate| false)) {
         let client = config.client_of(row.account);
         let recorder = Recorder::start(client.clone(), row.name, "");
-        let site = Site { informers, name: row.name, client, recorder, metrics: config.metrics.as_ref() };
+        let site = Site { informers, name: row.name, client, recorder, metrics: &config.metrics };
         let made = if row.built { table::wire(row, &site, config).await? } else { Vec::new() };
         if made.is_empty() {
             tracing::info!(controller = row.name, built = row.built, "this controller does not run");

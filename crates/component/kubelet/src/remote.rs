@@ -3,14 +3,13 @@
 //! Pods and services are followed. Config maps and secrets are asked for one by one, as the node's rights have it, and
 //! kept for a minute at most; a pod that is new to the node finds what it refers to asked for anew.
 
-pub(crate) mod kept;
 mod registration;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Client, DeleteOptions, Error};
+use client::{Client, DeleteOptions, Error, Kept};
 use futures::stream;
 use informer::{Informer, Informers, Scope, Subscription};
 use object::Value;
@@ -26,7 +25,6 @@ use typed::api::node::v1::RuntimeClass;
 use workqueue::Spoken;
 
 use crate::api::{Answer, Api, ApiError, PodChange, PodStream, Token, TokenOrder};
-use kept::Kept;
 
 /// How long a config map or a secret is kept.
 const OBJECT_LIFE: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@
 //! | `hands.rs` | what is done: outputs carried out at once, one pod's in their order |
 //! | `writes.rs` | how each output is written |
 //! | `volumes.rs` | the writes that come before a binding |
+//! | `told.rs` | what it says of itself: checks, metrics, settings |
 //!
 //! It deliberately decides nothing: which pod, which node, who makes room and when to try again are `scheduling`'s.
 //!
@@ -16,22 +17,27 @@
 
 mod eyes;
 mod hands;
+mod told;
 mod volumes;
 mod writes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::Client;
 use env::task::Shutdown;
+use env::time::Instant;
 use futures::FutureExt as _;
 use informer::Informers;
 use jiff::Timestamp;
+use observe::pulse::Beat;
 use scheduling::config::Problem;
 use scheduling::{Input, Output};
 use workqueue::{Election, Ended};
 
 use crate::eyes::Eyes;
 use crate::hands::Hands;
+use crate::told::Told;
 
 /// Decisions made before changes are looked at again: a few milliseconds' worth.
 const DECISIONS_AT_ONCE_MAX: usize = 32;
@@ -48,12 +54,18 @@ pub struct Config {
     /// Stands for election under this name, which no other candidate has (`<host>_<uuid>`); none means that this scheduler
     /// is the only one.
     pub candidate: Option<String>,
+    told: Told,
 }
 
 impl Config {
     /// The only scheduler, with upstream's default profile.
     pub fn new(client: Client) -> Self {
-        Config { client, scheduling: scheduling::Config::default(), candidate: None }
+        Config { client, scheduling: scheduling::Config::default(), candidate: None, told: Told::new() }
+    }
+
+    /// What the scheduler says of itself, before and while it runs.
+    pub fn vitals(&self) -> Arc<vitals::Vitals> {
+        Arc::clone(&self.told.vitals)
     }
 }
 
@@ -74,23 +86,27 @@ pub enum StartError {
 /// What is wrong with the configuration, or that the lead was lost: then the process should start anew.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     let mind = Box::new(scheduling::Scheduler::new(&config.scheduling, env::rand::u64()).map_err(StartError::Config)?);
-    let client = config.client;
+    let (client, told) = (config.client, config.told);
+    told.settings(&config.scheduling, config.candidate.is_some());
     let Some(identity) = config.candidate else {
-        schedule(client, mind, shutdown).await;
+        schedule(client, mind, told, shutdown).await;
         return Ok(());
     };
-    let election = Election::new(client.clone(), "kube-system", "kube-scheduler", identity);
-    match Box::pin(election.lead(shutdown, |stop| schedule(client, mind, stop))).await {
+    told.sight.stand_by();
+    let election = Election::new(client.clone(), "kube-system", "kube-scheduler", identity).watched_by(&told.vitals);
+    match Box::pin(election.lead(shutdown, |stop| schedule(client, mind, told, stop))).await {
         Ended::Lost => Err(StartError::LeadLost),
         Ended::Shutdown | Ended::WorkDone => Ok(()),
     }
 }
 
-async fn schedule(client: Client, mind: Box<scheduling::Scheduler>, shutdown: Shutdown) {
+async fn schedule(client: Client, mind: Box<scheduling::Scheduler>, told: Told, shutdown: Shutdown) {
+    let beat = told.pulse.begin();
     let informers = Informers::new(client.clone());
     let eyes = Eyes::open(&informers);
+    told.sight.look_with(&informers);
     let hands = Hands::new(client, &informers);
-    let mut driver = Driver { mind, eyes, hands };
+    let mut driver = Driver { mind, eyes, hands, told, beat };
     tokio::select! {
         () = informers.synced() => {}
         () = shutdown.cancelled() => return,
@@ -107,6 +123,8 @@ struct Driver {
     mind: Box<scheduling::Scheduler>,
     eyes: Eyes,
     hands: Hands,
+    told: Told,
+    beat: Beat,
 }
 
 /// What ended a rest.
@@ -119,6 +137,7 @@ enum Woken {
 impl Driver {
     /// Takes in everything that has happened, decides a few pods, and rests if there is nothing more to decide.
     async fn turn(&mut self, shutdown: &Shutdown) {
+        self.beat.work();
         while let Some(inputs) = self.eyes.next().now_or_never() {
             self.observe(inputs);
         }
@@ -130,6 +149,8 @@ impl Driver {
             return;
         }
         let rest = self.rest();
+        self.told.wait(&self.mind.pending());
+        self.beat.rest();
         let woken = tokio::select! {
             () = shutdown.cancelled() => return,
             inputs = self.eyes.next() => Woken::Seen(inputs),
@@ -155,13 +176,22 @@ impl Driver {
     fn decide(&mut self) -> bool {
         let now = env::time::now();
         let mut outputs = Vec::new();
-        let decided = (0..DECISIONS_AT_ONCE_MAX).take_while(|_| self.mind.decide_next(now, &mut outputs)).count();
+        let mut decided = 0;
+        while decided < DECISIONS_AT_ONCE_MAX {
+            let began = Instant::now();
+            if !self.mind.decide_next(now, &mut outputs) {
+                break;
+            }
+            self.told.decided(began);
+            decided += 1;
+        }
         self.act(outputs, now);
         decided > 0
     }
 
     fn act(&mut self, outputs: Vec<Output>, now: Timestamp) {
         for output in outputs {
+            self.told.acts(&output);
             self.hands.take(output, now);
         }
     }

@@ -3,6 +3,7 @@
 //! - [`Client`] has a method per verb, for typed kinds and for trees of any resource.
 //! - [`Transport`] is what carries requests: [`Remote`] (TLS, HTTP/2 or HTTP/1.1, reconnecting, reloading its
 //!   credentials) or [`serving::Door`] (a call of the service itself).
+//! - [`Kept`] remembers answers for a while, so that what is asked often is asked once.
 //! - [`Known`] is what clients of one server within a process share of what they read.
 //! - [`WatchStream`] and [`TreeWatch`] read watches; [`Discovered`] says what a server serves.
 //!
@@ -21,6 +22,7 @@ mod credentials;
 mod discovery;
 mod dynamic;
 mod error;
+mod kept;
 mod known;
 mod options;
 mod pool;
@@ -36,6 +38,7 @@ pub use client::{Client, Listed};
 pub use discovery::Discovered;
 pub use dynamic::Creation;
 pub use error::{Error, SetupError, TransportError};
+pub use kept::Kept;
 pub use known::Known;
 pub use options::{DeleteOptions, Depth, ListOptions, Patch, Propagation, WatchOptions};
 pub use remote::Remote;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use client::{Client, Depth};
+use futures::FutureExt as _;
 use kind::Resource;
 use parking_lot::Mutex;
 use typed::Kind;
@@ -93,6 +94,13 @@ impl Informers {
         for witness in self.witnesses() {
             witness.when_synced().await;
         }
+    }
+
+    /// The resources of those informers that do not have their first full state yet.
+    pub fn unsynced(&self) -> Vec<String> {
+        let waits = |witness: &Arc<dyn Witness>| witness.when_synced().now_or_never().is_none();
+        let waiting = self.witnesses().into_iter().filter(waits);
+        waiting.map(|witness| witness.resource().group_resource().to_string()).collect()
     }
 
     /// All informers that run now.

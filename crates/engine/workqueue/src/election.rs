@@ -3,16 +3,22 @@
 //! Whoever holds the lease renews it; the others take it when it has not changed for its duration by their own clocks,
 //! so clocks need not agree. A leader that cannot renew in time stops its work before anybody else can begin.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Client, Error};
 use env::task::Shutdown;
 use env::time::Instant;
+use observe::metrics::Gauge;
+use parking_lot::Mutex;
 use typed::api::coordination::v1::{Lease, LeaseSpec};
 use typed::meta::{MicroTime, ObjectMeta};
+use vitals::Vitals;
 
 /// Every wait between attempts is up to so much longer by chance (upstream: 1.2).
 const JITTER: f64 = 1.2;
+/// Health fails when a leader has not renewed for this much longer than its lease lasts: it ought to have given up.
+const OVERDUE_MAX: Duration = Duration::from_secs(20);
 
 /// The three times of an election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +50,12 @@ pub struct Election {
     identity: String,
     timing: Timing,
     seen: Option<Seen>,
+    standing: Standing,
+    leads: Option<Arc<Gauge>>,
 }
+
+/// When the lead was last renewed; `None` while somebody else leads.
+type Standing = Arc<Mutex<Option<Instant>>>;
 
 /// The lease as it was last seen to change.
 #[derive(Debug)]
@@ -75,6 +86,37 @@ impl Election {
             identity,
             timing: Timing::default(),
             seen: None,
+            standing: Standing::default(),
+            leads: None,
+        }
+    }
+
+    /// Tells how the candidacy stands: a check `leaderElection`, and the gauge `leader_election_master_status`.
+    pub fn watched_by(self, vitals: &Vitals) -> Self {
+        let overdue = self.timing.lease + OVERDUE_MAX;
+        let (standing, name) = (Arc::clone(&self.standing), self.name.clone());
+        vitals.alive_while("leaderElection", move || match *standing.lock() {
+            Some(renewed) if renewed.elapsed() > overdue => {
+                Err(format!("failed election to renew leadership on lease {name}"))
+            }
+            _ => Ok(()),
+        });
+        let status = vitals.metrics().gauge(
+            "leader_election_master_status",
+            "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. \
+             'name' is the string used to identify the lease. Please make sure to group by name.",
+            &["name"],
+        );
+        let leads = status.with(&[&self.name]);
+        leads.set(0.0);
+        Election { leads: Some(leads), ..self }
+    }
+
+    /// Notes that the lead was renewed just now, or that it is over.
+    fn stand(&self, leads: bool) {
+        *self.standing.lock() = leads.then(Instant::now);
+        if let Some(gauge) = &self.leads {
+            gauge.set(if leads { 1.0 } else { 0.0 });
         }
     }
 
@@ -91,6 +133,7 @@ impl Election {
             () = shutdown.cancelled() => return Ended::Shutdown,
         }
         tracing::info!(lease = %self.name, identity = %self.identity, "leads");
+        self.stand(true);
         // Of its own, not a child of `shutdown`: the work stops because of the election's end, whatever caused that.
         let stop = Shutdown::new();
         let mut working = std::pin::pin!(work(stop.clone()));
@@ -104,11 +147,13 @@ impl Election {
             tracing::error!(lease = %self.name, "the lease could not be renewed in time");
             // Somebody else may lead soon: the work has to be over by then, finished or not.
             let _stopped = env::time::timeout(self.timing.lease - self.timing.renew_deadline, working).await;
+            self.stand(false);
             return ended;
         }
         if ended == Ended::Shutdown {
             self.renew_during(working).await;
         }
+        self.stand(false);
         self.release().await;
         ended
     }
@@ -134,7 +179,10 @@ impl Election {
                 return;
             }
             match env::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => {
+                    renewed = Instant::now();
+                    self.stand(true);
+                }
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => tracing::warn!(lease = %self.name, %error, "cannot renew the lease"),
                 Err(_elapsed) => return,

@@ -408,14 +408,23 @@ async fn a_leader_that_cannot_renew_stops_its_work() {
     let fake = Fake::new();
     let begun = Arc::new(Notify::new());
     let beginning = Arc::clone(&begun);
-    let election = candidate(&fake, "one").lead(Shutdown::new(), move |stop| async move {
+    let vitals = vitals::Vitals::new();
+    let leads = |vitals: &vitals::Vitals| {
+        let text = vitals.metrics().encode();
+        text.lines().find(|line| line.starts_with("leader_election_master_status")).map(str::to_owned)
+    };
+    let election = candidate(&fake, "one").watched_by(&vitals);
+    assert_eq!(leads(&vitals).as_deref(), Some("leader_election_master_status{name=\"boss\"} 0"));
+    let election = election.lead(Shutdown::new(), move |stop| async move {
         beginning.notify_one();
         stop.cancelled().await;
     });
     let election = env::task::spawn(Fate::Local, "candidate", election);
     soon("the leader", begun.notified()).await;
+    assert_eq!(leads(&vitals).as_deref(), Some("leader_election_master_status{name=\"boss\"} 1"));
     for _ in 0..10_000 {
         fake.refuse_next(Method::PUT, Refusal::Internal("the disk is full".to_owned()));
     }
     assert_eq!(soon("the end", election).await, Some(Ended::Lost));
+    assert_eq!(leads(&vitals).as_deref(), Some("leader_election_master_status{name=\"boss\"} 0"));
 }

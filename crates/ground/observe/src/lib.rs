@@ -1,4 +1,4 @@
-//! What a run says about itself: log lines, metrics, health, version.
+//! What a run says about itself: log lines, metrics, health, the pulse of its loops, version.
 //!
 //! Deliberately not here: HTTP (the texts are made here, components serve them), tracing exporters, and the audit log.
 //!
@@ -10,6 +10,7 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 mod process;
+pub mod pulse;
 pub mod version;
 
 #[cfg(test)]

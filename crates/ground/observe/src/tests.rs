@@ -1,7 +1,12 @@
 //! Texts as their readers expect them.
 
+use std::time::Duration;
+
+use env::time::Instant;
+
 use crate::health::Checks;
 use crate::metrics::Registry;
+use crate::pulse::Pulse;
 use crate::version;
 
 #[test]
@@ -112,4 +117,21 @@ fn lines_look_like_klog() {
     assert!(text.starts_with('W'), "{text}");
     assert!(text.contains(" tests.rs:"), "{text}");
     assert!(text.ends_with("] \"cannot start it\" pod=\"kube-system/dns\" tries=3\n"), "{text}");
+}
+
+#[test]
+fn a_loop_that_hangs_or_ends_is_not_alive() {
+    let (pulse, patience) = (Pulse::default(), Duration::from_secs(3600));
+    assert_eq!(pulse.check(patience), Ok(()), "it may be another's turn");
+    let beat = pulse.begin();
+    assert_eq!(pulse.check(Duration::ZERO), Ok(()), "whoever rests does not hang");
+    beat.work();
+    assert_eq!(pulse.check(patience), Ok(()));
+    let began = Instant::now();
+    while began.elapsed() == Duration::ZERO {}
+    assert_eq!(pulse.check(Duration::ZERO), Err("its loop hangs: it has worked for 0 s without a rest".to_owned()));
+    beat.rest();
+    assert_eq!(pulse.check(Duration::ZERO), Ok(()));
+    drop(beat);
+    assert_eq!(pulse.check(patience), Err("its loop has ended".to_owned()));
 }

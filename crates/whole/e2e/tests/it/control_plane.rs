@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use client::Propagation;
 use object::Value;
+use serving::{Body, Door};
 use typed::ByteString;
 use typed::Kind as _;
 use typed::api::apps::v1::{
@@ -16,7 +17,7 @@ use typed::api::certificates::v1::{
 };
 use typed::api::core::v1::{
     ConfigMap, Container, Namespace, Node, Pod, PodSpec, PodTemplateSpec, ResourceQuota, ResourceQuotaSpec,
-    ResourceRequirements, Service, ServicePort, ServiceSpec, Toleration,
+    ResourceRequirements, Service, ServiceAccount, ServicePort, ServiceSpec, Toleration,
 };
 use typed::api::discovery::v1::EndpointSlice;
 use typed::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
@@ -24,6 +25,7 @@ use typed::api::scheduling::v1::PriorityClass;
 use typed::intstr::IntOrString;
 use typed::meta::{LabelSelector, ObjectMeta};
 use typed::resource::Quantity;
+use vitals::Port;
 
 use crate::workshop::{Settings, Workshop, labels};
 
@@ -397,4 +399,74 @@ async fn a_quota_knows_what_is_used_and_lets_no_more_in() {
     );
     shop.admin.delete::<Pod>("default", "one", &client::DeleteOptions::default()).await.expect("it can go");
     shop.until::<ResourceQuota>("what goes is given back", uses("0", "0", "1")).await;
+}
+
+async fn look(door: &Door, path: &str, token: Option<&str>) -> (u16, String) {
+    let mut request = http::Request::get(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let answer = door.call(request.body(Body::empty()).expect("a request")).await;
+    let code = answer.status().as_u16();
+    let body = serving::collect(answer.into_body(), 1 << 20).await.expect("a body");
+    (code, String::from_utf8(body.to_vec()).expect("text"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_tell_how_they_are_to_whom_the_api_server_lets_in() {
+    let shop = Workshop::open(Settings::default()).await;
+    shop.node("n1").await;
+    shop.account("default").await;
+    shop.admin.create(&deployment("default", "web", 2)).await.expect("a deployment");
+    shop.until::<Deployment>("two replicas", |all| settled(all, "web", 2)).await;
+
+    let order = Value::from_pairs([("spec", Value::map())]);
+    let made = shop.admin.create_subresource::<ServiceAccount>("default", "default", "token", &order).await;
+    let token = made.expect("a token").str_at(&["status", "token"]).expect("it is told").to_owned();
+    let [scheduler, controllers] = &shop.ports;
+    let forbidden = |user: &str| format!("forbidden: User \\\"{user}\\\" cannot get path \\\"/metrics\\\"\"");
+    for port in [scheduler, controllers] {
+        let nobody = shop.look_at(port, "", &[]);
+        let (jane, watcher) = (shop.look_at(port, "jane", &[]), shop.look_at(port, "prom", &["system:monitoring"]));
+        let cases = [
+            (&nobody, "/healthz", None, 200, "ok".to_owned()),
+            (&nobody, "/livez", None, 200, "ok".to_owned()),
+            (&nobody, "/readyz", None, 200, "ok".to_owned()),
+            (&nobody, "/metrics", None, 403, forbidden("system:anonymous")),
+            (&nobody, "/healthz", Some("nonsense"), 401, "Unauthorized".to_owned()),
+            (&nobody, "/metrics", Some(token.as_str()), 403, forbidden("system:serviceaccount:default:default")),
+            (&jane, "/metrics", None, 403, forbidden("jane")),
+            (&watcher, "/metrics", None, 200, "process_resident_memory_bytes".to_owned()),
+            (&watcher, "/configz", None, 403, "cannot get path".to_owned()),
+        ];
+        for (door, path, token, code, words) in cases {
+            let (status, text) = look(door, path, token).await;
+            assert_eq!(status, code, "{path}: {text}");
+            assert!(text.contains(&words), "{path}: {text} has {words}");
+        }
+    }
+    let told = async |port: &Arc<Port>, path: &str, all: &[&str]| {
+        let (code, text) = look(&shop.look_at(port, "root", &["system:masters"]), path, None).await;
+        assert_eq!(code, 200, "{path}: {text}");
+        all.iter().for_each(|words| assert!(text.contains(words), "{path} has {words}: {text}"));
+    };
+    let counts = [
+        "scheduler_schedule_attempts_total{result=\"scheduled\"} 2\n",
+        "scheduler_pod_scheduling_attempts_count 2\n",
+        "scheduler_scheduling_algorithm_duration_seconds_count ",
+        "scheduler_pending_pods{queue=\"active\"} 0\n",
+        "leader_election_master_status{name=\"kube-scheduler\"} 1\n",
+    ];
+    told(scheduler, "/metrics", &counts).await;
+    told(scheduler, "/configz", &["\"schedulerName\":\"default-scheduler\"", "\"leaderElect\":true"]).await;
+    told(scheduler, "/livez?verbose", &["[+]scheduling-loop ok\n", "[+]leaderElection ok\n"]).await;
+    told(scheduler, "/readyz?verbose", &["[+]informer-sync ok\n"]).await;
+    let counts = [
+        "workqueue_adds_total{name=\"deployment-controller\"} ",
+        "workqueue_work_duration_seconds_count{name=\"replicaset-controller\"} ",
+        "leader_election_master_status{name=\"kube-controller-manager\"} 1\n",
+    ];
+    told(controllers, "/metrics", &counts).await;
+    told(controllers, "/configz", &["\"ClusterCIDR\":\"10.244.0.0/16\"", "\"TerminatedPodGCThreshold\":12500"]).await;
+    told(controllers, "/healthz?verbose", &["[+]deployment-controller ok\n", "[+]job-controller ok\n"]).await;
 }

@@ -12,12 +12,14 @@ use client::{Client, DeleteOptions, Patch};
 use env::task::{Fate, Shutdown};
 use informer::{Informer, Informers};
 use object::Value;
-use pki::trust::PeerChain;
+use pki::trust::{PeerChain, Roots};
 use pki::{Authority, Leaf, PrivateKey, Subject, Usage, layout};
+use serving::{Door, Peer};
 use typed::Kind;
 use typed::api::coordination::v1::Lease;
 use typed::api::core::v1::{Node, Pod, ServiceAccount};
 use typed::meta::MicroTime;
+use vitals::{Delegated, Lives, Port, Vitals};
 
 /// How long anything may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -26,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Workshop {
     pub(crate) admin: Client,
     pub(crate) informers: Informers,
+    /// What scheduler and controllers say of themselves, to whom the API server lets in.
+    pub(crate) ports: [Arc<Port>; 2],
+    authority: Authority,
     shutdown: Shutdown,
     folder: PathBuf,
 }
@@ -84,6 +89,11 @@ impl Workshop {
         manager.signer = Some(Arc::new(
             pki::files::load_authority(&pki, "ca").expect("it was read before").expect("it was read before"),
         ));
+        let port = |vitals: Arc<Vitals>, client: &Client| {
+            let roots = Roots::new(vec![authority.certificate().clone()]).expect("a root");
+            Arc::new(Port::new(vitals, Delegated::new(client.clone(), Some(roots), Lives::COMPONENT)))
+        };
+        let ports = [port(scheduler.vitals(), &scheduler.client), port(manager.vitals(), &manager.client)];
         let door = Arc::new(server.door(None));
         manager.clients = Some(controller_manager::accounts(manager.client.clone(), door));
         let ends = (shutdown.clone(), shutdown.clone());
@@ -95,7 +105,13 @@ impl Workshop {
         });
         // The server itself lives in its doors.
         let informers = Informers::new(admin.clone());
-        Workshop { admin, informers, shutdown, folder }
+        Workshop { admin, informers, ports, authority, shutdown, folder }
+    }
+
+    /// The way to a component's port for a user with a certificate; for nobody when the name is empty.
+    pub(crate) fn look_at(&self, port: &Arc<Port>, name: &str, groups: &[&str]) -> Door {
+        let chain = (!name.is_empty()).then(|| certificate(&self.authority, name, groups));
+        Door::new(Arc::clone(port) as Arc<dyn serving::Service>, Peer::in_memory(chain))
     }
 
     /// Waits until a kind's objects are as `wanted`; what they were at the deadline is the failure's message.
