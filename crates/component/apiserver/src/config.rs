@@ -10,6 +10,8 @@ use pki::trust::Roots;
 use pki::{PrivateKey, PublicKey};
 use store::Store;
 
+use crate::components::Component;
+
 /// Settings of an API server.
 pub struct Config {
     /// Where state lives.
@@ -30,6 +32,8 @@ pub struct Config {
     pub kubelet_client: Pair,
     /// Authorities of kubelets' serving certificates.
     pub kubelet_authorities: Roots,
+    /// The components that `componentstatuses` tells about, besides the store.
+    pub components: Vec<Component>,
     /// The address that other machines reach the server at.
     pub advertise_address: IpAddr,
     /// The port that it listens on.
@@ -98,6 +102,7 @@ impl Config {
             issuer: format!("https://kubernetes.default.svc.{}", place.dns_domain),
             kubelet_client: pair("apiserver-kubelet-client")?,
             kubelet_authorities: roots("ca")?,
+            components: Vec::new(),
             advertise_address: place.advertise_address,
             secure_port: place.secure_port,
             service_ranges: place.service_ranges.clone(),

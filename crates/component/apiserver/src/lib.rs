@@ -9,6 +9,8 @@ mod authn;
 mod authz;
 mod bootstrap;
 mod chain;
+mod components;
+mod computed;
 mod config;
 mod discovery;
 mod documents;
@@ -23,5 +25,6 @@ mod subresources;
 mod verbs;
 
 pub use addresses::Range;
+pub use components::{Component, Way};
 pub use config::{Config, Place, StartError};
 pub use server::Server;

@@ -68,9 +68,6 @@ impl Question {
             "LocalSubjectAccessReview" => Question::LocalSubjectAccess,
             "SelfSubjectAccessReview" => Question::SelfSubjectAccess,
             "SelfSubjectRulesReview" => Question::SelfSubjectRules,
-            "ComponentStatus" => {
-                Question::NotBuilt("componentstatuses are not built: ask the components' own health endpoints")
-            }
             _ => Question::NotBuilt("this resource is not built"),
         }
     }

@@ -8,12 +8,16 @@ use kind::Resource;
 use object::Value;
 use registry::{Freshness, Registry};
 
+use crate::computed::Computed;
+
 /// How a resource answers.
 #[derive(Debug, Clone)]
 pub(crate) enum Answerer {
     /// Its objects are stored.
     Stored(Arc<Registry>),
-    /// Its objects are answers to questions: reviews, and things that are computed.
+    /// Its objects are made when they are asked for.
+    Computed(Computed),
+    /// Its objects are answers to questions: reviews.
     Virtual(crate::reviews::Question),
 }
 
@@ -67,7 +71,7 @@ impl Routes {
         let row = table.rows.iter().find(|row| row.resource.group == group && row.resource.plural == plural)?;
         match &row.answerer {
             Answerer::Stored(registry) => Some(Arc::clone(registry)),
-            Answerer::Virtual(_) => None,
+            Answerer::Computed(_) | Answerer::Virtual(_) => None,
         }
     }
 

@@ -9,7 +9,7 @@ use env::net::Listener;
 use env::task::{Fate, Shutdown};
 use futures::future::BoxFuture;
 use gate::{Admission, Authorizer};
-use kind::{Resource, User};
+use kind::{Resource, User, Verb};
 use observe::health::Checks;
 use pki::serviceaccount::{Issuer, Verifier};
 use pki::tls::{ClientCertificate, ServerTrust, ServingCertificates};
@@ -20,6 +20,8 @@ use store::{Revision, Store};
 
 use crate::authz::{self, Roles};
 use crate::chain::Front;
+use crate::components::Components;
+use crate::computed::{Computed, Source};
 use crate::config::{Config, StartError};
 use crate::documents::Documents;
 use crate::reviews::{Question, Reviews, TokenJudge};
@@ -54,7 +56,7 @@ impl Server {
         let routes = Arc::new(Routes::default());
         let roles = Roles::new();
         let admission = admission::Chain::new(Arc::clone(&routes), Arc::clone(&roles));
-        routes.install(rows(&config, Arc::new(admission)));
+        routes.install(rows(&config, Arc::new(admission))?);
         admission::Chain::ready(&routes).await?;
         let loopback_token = env::rand::uuid();
         let authenticator = Arc::new(authenticator(&config, &routes, &loopback_token));
@@ -93,9 +95,16 @@ impl Server {
 }
 
 /// Every built-in resource with what answers it.
-fn rows(config: &Config, admission: Arc<dyn Admission>) -> Vec<Route> {
+fn rows(config: &Config, admission: Arc<dyn Admission>) -> Result<Vec<Route>, StartError> {
     let mut caches: HashMap<String, Arc<Cache>> = HashMap::new();
-    let stored_rows: Vec<&Arc<Resource>> = kind::builtin().iter().filter(|row| !row.converts()).collect();
+    // What cannot be watched is not stored.
+    let is_stored = |row: &&Arc<Resource>| row.verbs.contains(Verb::Watch) && !row.converts();
+    let stored_rows: Vec<&Arc<Resource>> = kind::builtin().iter().filter(is_stored).collect();
+    let components = Arc::new(Components {
+        rows: config.components.clone(),
+        store: Arc::clone(&config.store),
+        tls: pki::tls::client_config(ServerTrust::anybody(), None, &[])?,
+    });
     for row in stored_rows {
         if let Some(strategy) = resources::strategy_for(row) {
             let form = StoredForm::new(strategy, true);
@@ -123,11 +132,14 @@ fn rows(config: &Config, admission: Arc<dyn Admission>) -> Vec<Route> {
                 };
                 Answerer::Stored(Arc::new(registry))
             }
+            (Some(strategy), None) => {
+                Answerer::Computed(Computed { strategy, source: Arc::clone(&components) as Arc<dyn Source> })
+            }
             _ => Answerer::Virtual(Question::of(&resource.kind)),
         };
         Route { resource: Arc::clone(resource), answerer }
     };
-    kind::builtin().iter().map(row).collect()
+    Ok(kind::builtin().iter().map(row).collect())
 }
 
 fn authenticator(config: &Config, routes: &Arc<Routes>, loopback_token: &str) -> authn::Union {

@@ -58,6 +58,10 @@ impl Verbs {
             return self.subresources.answer(by, target, &route, body).await;
         }
         let registry = match route.answerer {
+            Answerer::Computed(computed) => {
+                let answered = computed.answer(&by, &target).await;
+                return Ok(told(answered, &by));
+            }
             Answerer::Virtual(question) => return self.subresources.reviews.answer(question, &by, body).await,
             Answerer::Stored(registry) => registry,
         };
@@ -66,13 +70,7 @@ impl Verbs {
         let by = call.by.clone();
         by.warn(call.registry.strategy().deprecation().map(str::to_owned));
         let answered = self.call(call, verb, body).await;
-        let mut response = match answered {
-            Ok(response) => response,
-            Err(refusal) => answer::refusal(&refusal, answer::wanted_for_refusals(&by.parts().headers)),
-        };
-        // A refusal carries them too: an unknown field may be why the rest makes no sense.
-        answer::warn(&mut response, &by.take_warnings());
-        Ok(response)
+        Ok(told(answered, &by))
     }
 
     async fn call(&self, call: Call, verb: Verb, body: Body) -> Result<Response<Body>, Refusal> {
@@ -111,6 +109,17 @@ impl Call {
     }
 }
 
+/// An answer with what there is to tell the client besides. A refusal carries it too: an unknown field may be why the rest
+/// makes no sense.
+fn told(answered: Result<Response<Body>, Refusal>, by: &Authorized) -> Response<Body> {
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(refusal) => answer::refusal(&refusal, answer::wanted_for_refusals(&by.parts().headers)),
+    };
+    answer::warn(&mut response, &by.take_warnings());
+    response
+}
+
 /// Subresources that are the object itself, written through another strategy.
 fn is_plain(subresource: &str) -> bool {
     matches!(subresource, "status" | "approval" | "ephemeralcontainers" | "resize" | "finalize")
@@ -127,6 +136,8 @@ fn check_scope(resource: &Resource, target: &Target) -> Result<(), Refusal> {
 
 pub(crate) use body::{collect as body_bytes, media as body_media};
 pub(crate) use edits::ScalePatch;
+pub(crate) use options::selection_of;
+pub(crate) use read::wanted_by;
 
 /// Reads bytes that are of one kind; unknown fields are passed over.
 pub(crate) fn read_kind(

@@ -3,6 +3,7 @@
 //! An object's JSON and protobuf are made at most once per revision and shared by every reader: lists join them,
 //! watch events point to them. What differs between those uses is only what stands around them.
 
+pub mod made;
 mod table;
 
 use bytes::Bytes;
@@ -123,13 +124,7 @@ impl Registry {
 
     /// An answer that is one object which may not be stored: the result of a write or of a dry run.
     pub fn tree_body(&self, tree: &Value, wanted: Wanted, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {
-        let row = self.strategy.resource();
-        let (api_version, kind) = (row.api_version(), row.kind.as_str());
-        match wanted.shape {
-            Shape::Object => render(tree, self.root(), (&api_version, kind), wanted),
-            Shape::Metadata => render_builtin(&partial(tree), (META_VERSION, "PartialObjectMetadata"), wanted),
-            Shape::Table(include) => table::rewritten(self.table_of_tree(tree, include, now)?, wanted),
-        }
+        made::object(self.strategy.as_ref(), tree, wanted, now)
     }
 
     /// An answer that is a page of a list.
@@ -140,7 +135,7 @@ impl Registry {
             (Media::Protobuf, Shape::Metadata, _) if self.stored.is_protobuf() => self.proto_metadata_list(page),
             (_, Shape::Table(include), _) => table::rewritten(self.table_list(page, include, now)?, wanted),
             (Media::Json, Shape::Metadata, false) => self.json_metadata_list(page),
-            _ => self.list_of_trees(page, wanted),
+            _ => self.list_of_trees(page, wanted, now),
         }
     }
 
@@ -323,52 +318,9 @@ impl Registry {
         Ok(Some(proto::decode(metadata, codec::Root { schema, id }).map_err(internal)?.value))
     }
 
-    fn list_of_trees(&self, page: &Page, wanted: Wanted) -> Result<Vec<Bytes>, Refusal> {
+    fn list_of_trees(&self, page: &Page, wanted: Wanted, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {
         let trees = page.items.iter().map(|item| self.tree(item)).collect::<Result<Vec<Value>, Refusal>>()?;
-        let row = self.strategy.resource();
-        match wanted.shape {
-            Shape::Metadata | Shape::Table(_) => {
-                let mut list = Value::map();
-                list.set(&["metadata"], list_meta(page));
-                list.set(&["items"], trees.iter().map(partial).collect::<Vec<Value>>());
-                render_builtin(&list, (META_VERSION, "PartialObjectMetadataList"), wanted)
-            }
-            Shape::Object => {
-                let mut list = Value::map();
-                list.set(&["kind"], format!("{}List", row.kind));
-                list.set(&["apiVersion"], row.api_version());
-                list.set(&["metadata"], list_meta(page));
-                let strip = |mut tree: Value| {
-                    tree.remove(&["kind"]);
-                    tree.remove(&["apiVersion"]);
-                    tree
-                };
-                list.set(&["items"], trees.into_iter().map(strip).collect::<Vec<Value>>());
-                let text = self.ordered_list_text(&list);
-                Ok(vec![written(text, &list, wanted)?])
-            }
-        }
-    }
-
-    /// A list's JSON with its items in the order of their type.
-    fn ordered_list_text(&self, list: &Value) -> Vec<u8> {
-        let (schema, id) = self.strategy.root();
-        let mut text = Vec::new();
-        text.push(b'{');
-        for key in ["kind", "apiVersion"] {
-            json::write_string(key, &mut text);
-            text.push(b':');
-            json::write(list.get(key).unwrap_or(&Value::Null), &mut text);
-            text.push(b',');
-        }
-        text.extend_from_slice(b"\"metadata\":");
-        let meta = list.get("metadata").unwrap_or(&Value::Null);
-        json::encode_shape(meta, object::Schema::builtin(), &list_meta_shape(), &mut text);
-        text.extend_from_slice(b",\"items\":");
-        let items = object::schema::Shape::List(Box::new(object::schema::Shape::Struct(id)));
-        json::encode_shape(list.get("items").unwrap_or(&Value::Null), schema, &items, &mut text);
-        text.push(b'}');
-        text
+        made::list(self.strategy.as_ref(), list_meta(page), trees, wanted, now)
     }
 }
 

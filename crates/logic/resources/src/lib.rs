@@ -1,7 +1,8 @@
 //! The promises of every built-in kind: what it defaults, what clients may not set, what is wrong with it, how it is
 //! printed.
 //!
-//! - [`strategies`], [`strategy_for`]: one [`Strategy`] per stored row of `kind::builtin()`.
+//! - [`strategies`], [`strategy_for`]: one [`Strategy`] per row of `kind::builtin()` that has objects: stored ones, and
+//!   such as are made when they are asked for.
 //! - `promises`: the plain table of functions that a kind is here; a kind names only what it does differently.
 //! - `core`, `apps`, `batch`, …: the kinds by family: facts, defaults, preparation.
 //! - `check`: what is wrong with an object, in upstream's words; shared pieces once.
@@ -42,12 +43,12 @@ use kind::{Resource, Strategy};
 
 pub use promises::Row;
 
-/// The strategies of all stored built-in rows, in their order.
+/// The strategies of all built-in rows that have objects, in their order.
 pub fn strategies() -> Vec<Arc<dyn Strategy>> {
     kind::builtin().iter().filter_map(strategy_for).collect()
 }
 
-/// The strategy of a built-in row; `None` for rows that are never stored, such as reviews, and for rows of custom
+/// The strategy of a built-in row; `None` for rows that are questions, such as reviews, and for rows of custom
 /// resources.
 pub fn strategy_for(row: &Arc<Resource>) -> Option<Arc<dyn Strategy>> {
     let promises = table::promises_of(&row.api_version(), &row.kind)?;

@@ -13,6 +13,7 @@ pub(crate) fn promises_of(api_version: &str, kind: &str) -> Option<&'static Prom
 }
 
 const TABLE: &[(&str, &str, &Promises)] = &[
+    ("v1", "ComponentStatus", &core::records::COMPONENT_STATUS),
     ("v1", "ConfigMap", &core::data::CONFIG_MAP),
     ("v1", "Endpoints", &core::records::ENDPOINTS),
     ("v1", "Event", &core::event::CORE),

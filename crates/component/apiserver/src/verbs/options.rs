@@ -1,6 +1,6 @@
 //! What a request's query says.
 
-use gate::Query;
+use gate::{Authorized, Query, Target};
 use kind::{GroupKind, Problem, Refusal, Strategy};
 use object::selector::{FieldSelector, LabelSelector};
 use object::{Path, Value};
@@ -18,20 +18,24 @@ pub(super) enum FieldValidation {
 }
 
 pub(super) fn selection(call: &Call) -> Result<Selection, Refusal> {
-    let query = &call.by.info().query;
+    selection_of(&call.by, &call.target, call.registry.strategy().as_ref())
+}
+
+/// Which objects of a kind a request is about.
+pub(crate) fn selection_of(by: &Authorized, target: &Target, strategy: &dyn Strategy) -> Result<Selection, Refusal> {
+    let query = &by.info().query;
     let labels = LabelSelector::parse(query.get("labelSelector").unwrap_or_default())
         .map_err(|error| Refusal::BadRequest(format!("unable to parse requirement: {error}")))?;
     let mut fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or_default())
         .map_err(|error| Refusal::BadRequest(error.to_string()))?;
-    let strategy = call.registry.strategy().as_ref();
     check_fields(strategy, &fields)?;
     for requirement in &mut fields.requirements {
         if let Some(stored) = strategy.stored_name(&requirement.field) {
             requirement.field = stored.into();
         }
     }
-    let namespace = if call.resource().namespaced { call.target.namespace.clone() } else { String::new() };
-    Ok(Selection { namespace, name: call.target.name.clone(), labels, fields })
+    let namespace = if strategy.resource().namespaced { target.namespace.clone() } else { String::new() };
+    Ok(Selection { namespace, name: target.name.clone(), labels, fields })
 }
 
 fn check_fields(strategy: &dyn Strategy, fields: &FieldSelector) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::task::Shutdown;
 use env::time::Instant;
+use gate::Authorized;
 use http::header::ACCEPT;
 use http::{Response, StatusCode};
 use kind::Refusal;
@@ -22,9 +23,14 @@ const WATCH_SECONDS_MIN: u64 = 1_800;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) fn wanted(call: &Call) -> Result<Wanted, Refusal> {
-    let headers = &call.by.parts().headers;
+    wanted_by(&call.by)
+}
+
+/// The form in which a request wants what it reads.
+pub(crate) fn wanted_by(by: &Authorized) -> Result<Wanted, Refusal> {
+    let headers = &by.parts().headers;
     let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let query = &call.by.info().query;
+    let query = &by.info().query;
     let mut wanted = negotiate::wanted(&accept.join(","), answer::is_pretty(headers, query), true)?;
     if let registry::form::Shape::Table(include) = &mut wanted.shape {
         *include = match query.get("includeObject").unwrap_or_default() {

@@ -3,6 +3,7 @@
 mod addresses;
 mod bad_input;
 mod clients;
+mod components;
 mod coverage;
 mod crash;
 mod deletion;

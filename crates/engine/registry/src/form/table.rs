@@ -66,18 +66,7 @@ impl Filling {
 impl Registry {
     /// A table with a row for each object of a page.
     pub(super) fn table_list(&self, page: &Page, include: Include, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {
-        let head = table_head(list_meta(page), self.strategy.columns())?;
-        let mut pieces = Vec::with_capacity(page.items.len() * 4 + 2);
-        pieces.push(head);
-        let mut filling = Filling::new(now, pieces);
-        for (at, item) in page.items.iter().enumerate() {
-            if at > 0 {
-                filling.pieces.push(Bytes::from_static(b","));
-            }
-            filling.push(&self.row(item, include)?);
-        }
-        filling.pieces.push(Bytes::from_static(b"]}\n"));
-        Ok(filling.pieces)
+        around(page.items.iter().map(|item| self.row(item, include)), list_meta(page), self.strategy.columns(), now)
     }
 
     /// A table of one cached object; `columns` says whether it names them.
@@ -89,31 +78,8 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Vec<Bytes>, Refusal> {
         let row = self.row(cached, include)?;
-        self.table_around(&row, cached.revision().to_string(), columns, now)
-    }
-
-    /// A table of one object that may not be stored.
-    pub(super) fn table_of_tree(&self, tree: &Value, include: Include, now: Timestamp) -> Result<Vec<Bytes>, Refusal> {
-        let row = row_text(self.strategy.as_ref(), tree, include);
-        self.table_around(&row, object::Meta::of(tree).resource_version().to_owned(), true, now)
-    }
-
-    fn table_around(
-        &self,
-        row: &Encoded,
-        version: String,
-        columns: bool,
-        now: Timestamp,
-    ) -> Result<Vec<Bytes>, Refusal> {
-        let mut meta = Value::map();
-        if !version.is_empty() {
-            meta.set(&["resourceVersion"], version);
-        }
         let columns = if columns { self.strategy.columns() } else { &[] };
-        let mut filling = Filling::new(now, vec![table_head(meta, columns)?]);
-        filling.push(row);
-        filling.pieces.push(Bytes::from_static(b"]}\n"));
-        Ok(filling.pieces)
+        around([Ok(row)], version_meta(cached.revision().to_string()), columns, now)
     }
 
     fn row(&self, cached: &Cached, include: Include) -> Result<Encoded, Refusal> {
@@ -121,6 +87,53 @@ impl Registry {
             Ok(row_text(self.strategy.as_ref(), &*self.view(cached)?, include))
         })
     }
+}
+
+/// A table of one object that is made for this answer.
+pub(super) fn of_tree(
+    strategy: &dyn Strategy,
+    tree: &Value,
+    include: Include,
+    now: Timestamp,
+) -> Result<Vec<Bytes>, Refusal> {
+    let version = object::Meta::of(tree).resource_version().to_owned();
+    around([Ok(row_text(strategy, tree, include))], version_meta(version), strategy.columns(), now)
+}
+
+/// The same of many; `meta` is the table's own metadata.
+pub(super) fn of_trees(
+    strategy: &dyn Strategy,
+    meta: Value,
+    trees: &[Value],
+    include: Include,
+    now: Timestamp,
+) -> Result<Vec<Bytes>, Refusal> {
+    around(trees.iter().map(|tree| Ok(row_text(strategy, tree, include))), meta, strategy.columns(), now)
+}
+
+fn version_meta(version: String) -> Value {
+    if version.is_empty() { Value::map() } else { Value::from_pairs([("resourceVersion", version)]) }
+}
+
+/// A table around its rows.
+fn around(
+    rows: impl IntoIterator<Item = Result<Encoded, Refusal>, IntoIter: ExactSizeIterator>,
+    meta: Value,
+    columns: &[Column],
+    now: Timestamp,
+) -> Result<Vec<Bytes>, Refusal> {
+    let rows = rows.into_iter();
+    let mut pieces = Vec::with_capacity(rows.len() * 4 + 2);
+    pieces.push(table_head(meta, columns)?);
+    let mut filling = Filling::new(now, pieces);
+    for (at, row) in rows.enumerate() {
+        if at > 0 {
+            filling.pieces.push(Bytes::from_static(b","));
+        }
+        filling.push(&row?);
+    }
+    filling.pieces.push(Bytes::from_static(b"]}\n"));
+    Ok(filling.pieces)
 }
 
 /// A table in the languages and settings that are asked for rarely.

@@ -1,4 +1,4 @@
-//! Endpoints, PodTemplates and ReplicationControllers.
+//! Endpoints, PodTemplates, ReplicationControllers and ComponentStatuses.
 
 use object::{Text, Value};
 
@@ -17,6 +17,14 @@ pub(crate) const ENDPOINTS: Promises = Promises {
     columns: crate::print::network::ENDPOINTS,
     cells: crate::print::network::endpoints,
     ..Promises::DATA.created_on_update()
+};
+
+/// A ComponentStatus: never stored, made when it is asked for.
+pub(crate) const COMPONENT_STATUS: Promises = Promises {
+    deprecation: Some("v1 ComponentStatus is deprecated in v1.19+"),
+    columns: crate::print::core::COMPONENT_STATUS,
+    cells: crate::print::core::component_status,
+    ..Promises::DATA
 };
 
 /// A PodTemplate.

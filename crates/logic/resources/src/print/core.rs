@@ -34,6 +34,27 @@ pub(crate) fn service_account(account: &Value) -> Vec<Cell> {
     super::name_and_age(account)
 }
 
+pub(crate) const COMPONENT_STATUS: &[Column] = &[
+    NAME,
+    column("Status", "string", "Whether the component is healthy."),
+    column("Message", "string", "What the component says, or why it cannot be asked."),
+    column("Error", "string", "Why nothing is known."),
+];
+
+pub(crate) fn component_status(component: &Value) -> Vec<Cell> {
+    let conditions = component.list_at(&["conditions"]);
+    let healthy = conditions.iter().find(|condition| text(condition, &["type"]) == "Healthy");
+    let (status, message, error) = match healthy {
+        Some(condition) => {
+            let is_healthy = text(condition, &["status"]) == "True";
+            let status = if is_healthy { "Healthy" } else { "Unhealthy" };
+            (status, text(condition, &["message"]), text(condition, &["error"]))
+        }
+        None => ("Unknown", "", ""),
+    };
+    vec![name(component), Cell::from(status), Cell::from(message), Cell::from(error)]
+}
+
 /// The table of kinds for which upstream has no printer.
 pub(crate) const CREATED_AT: &[Column] = &[NAME, column("Created At", "date", "When the object was created.")];
 

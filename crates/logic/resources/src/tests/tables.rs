@@ -204,3 +204,17 @@ spec:
     assert_eq!(annotation, r#"[{"type":"Pods","pods":{"metricName":"qps","targetAverageValue":"10"}}]"#);
     assert_eq!(old.stored(served), stored);
 }
+
+#[test]
+fn components_are_healthy_or_not() {
+    let status = |condition: &str| format!("{{metadata: {{name: c}}, conditions: [{condition}]}}");
+    let cases = [
+        ("{type: Healthy, status: 'True', message: ok}", "c | Healthy | ok | "),
+        ("{type: Healthy, status: 'False', message: refused}", "c | Unhealthy | refused | "),
+        ("{type: Healthy, status: Unknown, error: no certificate}", "c | Unhealthy |  | no certificate"),
+        ("{type: Other, status: 'True', message: ok}", "c | Unknown |  | "),
+    ];
+    for (condition, expected) in cases {
+        check("v1", "ComponentStatus", &[(&status(condition), expected)]);
+    }
+}
