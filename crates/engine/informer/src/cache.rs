@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use compact_str::CompactString;
 use parking_lot::RwLock;
-use plan::{Index, Key, View};
+use plan::{Index, Key, View, label_value};
 use tokio::sync::watch;
 
 use crate::item::revision;
@@ -14,7 +14,9 @@ use crate::subscription::Queue;
 use crate::{Changed, Item, Subscription};
 
 /// The indexes that every cache has; a namespace is a range of the keys themselves.
-const INDEXES: [Index; 4] = [Index::Controller, Index::Uncontrolled, Index::Node, Index::Service];
+const INDEXES: [Index; 5] = [Index::Controller, Index::Uncontrolled, Index::Node, Index::Service, Index::Selected];
+/// The index by labels, which caches have whose readers wish it: an object stands there once for each of its labels.
+const LABELS: &str = "labels";
 
 type Members<T> = BTreeMap<Key, Arc<T>>;
 
@@ -96,7 +98,7 @@ impl<T: Item> Cache<T> {
     /// The objects under one value of a common index, in key order.
     pub fn by(&self, index: Index, value: &str) -> Vec<Arc<T>> {
         let Some(at) = INDEXES.iter().position(|known| *known == index) else { return self.within(value) };
-        pointers(self.state.read().indexes[at].get(value))
+        pointers(all_of(self.state.read().indexes[at].get(value)))
     }
 
     /// Adds an index: `values` says under which values an object stands. Adding it again does nothing.
@@ -115,7 +117,8 @@ impl<T: Item> Cache<T> {
     /// The objects under one value of an index that was added as `name`.
     pub fn by_own(&self, name: &str, value: &str) -> Vec<Arc<T>> {
         let state = self.state.read();
-        pointers(state.own_indexes.iter().find(|index| index.name == name).and_then(|index| index.members.get(value)))
+        let index = state.own_indexes.iter().find(|index| index.name == name);
+        pointers(all_of(index.and_then(|index| index.members.get(value))))
     }
 
     /// How many objects there are.
@@ -219,8 +222,12 @@ impl<T: Item> Cache<T> {
     }
 }
 
-fn pointers<T>(members: Option<&Members<T>>) -> Vec<Arc<T>> {
-    members.into_iter().flat_map(BTreeMap::values).cloned().collect()
+fn pointers<'a, T: 'a>(members: impl IntoIterator<Item = &'a Arc<T>>) -> Vec<Arc<T>> {
+    members.into_iter().cloned().collect()
+}
+
+fn all_of<T>(members: Option<&Members<T>>) -> impl Iterator<Item = &Arc<T>> {
+    members.into_iter().flat_map(BTreeMap::values)
 }
 
 impl<T: Item> State<T> {
@@ -291,6 +298,18 @@ fn leave<T>(members: &mut BTreeMap<CompactString, Members<T>>, value: &CompactSt
     }
 }
 
+impl<K: typed::Kind + plan::Kind> Cache<K> {
+    /// Knows its objects by their labels from now on, for [`View::labelled`].
+    pub fn index_labels(&self) {
+        self.add_index(LABELS, |object| {
+            let about = plan::Kind::meta(object);
+            let namespace = plan::meta::namespace(about);
+            let labels = about.labels.iter().flatten();
+            labels.map(|(name, value)| label_value(namespace, name, value)).collect()
+        });
+    }
+}
+
 impl<K: typed::Kind + plan::Kind> View<K> for Cache<K> {
     fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         Cache::get(self, namespace, name)
@@ -302,5 +321,19 @@ impl<K: typed::Kind + plan::Kind> View<K> for Cache<K> {
 
     fn by(&self, index: Index, value: &str) -> Vec<Arc<K>> {
         Cache::by(self, index, value)
+    }
+
+    fn labelled(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<K>> {
+        let carries = |object: &Arc<K>| plan::carries(plan::Kind::meta(&**object), labels);
+        let state = self.state.read();
+        let index = state.own_indexes.iter().find(|index| index.name == LABELS);
+        let Some(index) = index.filter(|_| !labels.is_empty()) else {
+            drop(state);
+            return self.within(namespace).into_iter().filter(carries).collect();
+        };
+        // The rarest of the labels leaves the fewest to look at.
+        let under = |(name, value): (&String, &String)| index.members.get(&label_value(namespace, name, value));
+        let fewest = labels.iter().map(under).min_by_key(|members| members.map_or(0, BTreeMap::len));
+        pointers(all_of(fewest.flatten()).filter(|object| carries(object)))
     }
 }

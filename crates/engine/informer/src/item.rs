@@ -89,6 +89,7 @@ impl<K: Kind> Item for K {
                 let service = meta::label(about, SERVICE_NAME)?;
                 Some(format_compact!("{}/{service}", meta::namespace(about)))
             }
+            Index::Selected => plan::selected_label((self as &dyn Any).downcast_ref()?),
         }
     }
 }
@@ -139,6 +140,8 @@ impl Item for Tree {
                 let service = self.0.str_at(&["metadata", "labels", SERVICE_NAME])?;
                 Some(format_compact!("{}/{service}", about.namespace()))
             }
+            // Services are known by their type.
+            Index::Selected => None,
         }
     }
 }

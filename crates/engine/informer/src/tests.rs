@@ -9,7 +9,7 @@ use client::{Client, Known};
 use http::Method;
 use kind::Refusal;
 use object::Value;
-use plan::{Index, Key};
+use plan::{Index, Key, View as _};
 use typed::Kind;
 use typed::api::core::v1::{ConfigMap, Pod};
 
@@ -265,6 +265,47 @@ fn indexes_follow_their_objects() {
     cache.take(&Key::new("default", "b"), 0);
     assert_eq!(names(cache.by(Index::Node, "n1")), Vec::<String>::new());
     assert_eq!(names(cache.by_own("initial", "b")), Vec::<String>::new());
+}
+
+#[test]
+fn an_index_by_labels_finds_what_a_look_at_everything_finds() {
+    let pod = |namespace: &str, number: usize| {
+        let labels = [("app", number % 3), ("tier", number % 2), ("number", number)];
+        let mut pod = Pod::default();
+        pod.metadata.namespace = Some(namespace.to_owned());
+        pod.metadata.name = Some(format!("p{number:02}"));
+        pod.metadata.labels = Some(labels.map(|(name, value)| (name.to_owned(), value.to_string())).into());
+        Arc::new(pod)
+    };
+    let (plain, indexed) = (Cache::<Pod>::new(), Cache::<Pod>::new());
+    indexed.put(pod("here", 0));
+    // From what is there already, and from what comes.
+    indexed.index_labels();
+    for cache in [&plain, &indexed] {
+        (0..12).for_each(|number| cache.put(pod("here", number)));
+        cache.put(pod("there", 1));
+        let mut changed = pod("here", 4).as_ref().clone();
+        changed.metadata.labels = Some([("app".to_owned(), "0".to_owned())].into());
+        cache.put(Arc::new(changed));
+        cache.take(&Key::new("here", "p07"), 0);
+    }
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 7] = [
+        (&[("app", "1")], &["p01", "p10"]),
+        (&[("app", "0")], &["p00", "p03", "p04", "p06", "p09"]),
+        (&[("app", "1"), ("tier", "0")], &["p10"]),
+        (&[("number", "5"), ("tier", "1")], &["p05"]),
+        (&[("number", "5"), ("tier", "0")], &[]),
+        (&[("nothing", "")], &[]),
+        (&[], &["p00", "p01", "p02", "p03", "p04", "p05", "p06", "p08", "p09", "p10", "p11"]),
+    ];
+    for (labels, expected) in cases {
+        let wanted = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        for cache in [&plain, &indexed] {
+            let found = cache.labelled("here", &wanted);
+            assert_eq!(found.iter().map(|pod| pod.name()).collect::<Vec<_>>(), expected, "{labels:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What a pod is to a Service.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use plan::{Key, View, meta, reference};
+use plan::{Index, Key, View, label_value, meta, reference};
 use typed::api::core::v1::{Container, ObjectReference, Pod, Service, ServicePort};
 use typed::intstr::IntOrString;
 
@@ -111,18 +111,23 @@ pub fn services_to_wake(old: Option<&Pod>, new: Option<&Pod>, services: &dyn Vie
     }
     let pods: Vec<&Pod> = [old, new].into_iter().flatten().collect();
     let Some(pod) = pods.last() else { return BTreeSet::new() };
-    // Every pod of a namespace meets every Service of it here, so nothing is made for a look.
+    let namespace = meta::namespace(&pod.metadata);
+    // Whoever selects a pod selects it by a label that it has, or asks for none.
+    let labels = pods.iter().flat_map(|pod| pod.metadata.labels.iter().flatten());
+    let pairs: BTreeSet<(&str, &str)> = labels.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let values = pairs.into_iter().chain([("", "")]).map(|(name, value)| label_value(namespace, name, value));
     let selects = |service: &Arc<Service>| {
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-        selector.is_some_and(|wanted| pods.iter().any(|pod| has_labels(pod, wanted)))
+        selector.is_some_and(|wanted| pods.iter().any(|pod| plan::carries(&pod.metadata, wanted)))
     };
-    let selecting = services.within(meta::namespace(&pod.metadata)).into_iter().filter(selects);
+    let selecting = values.flat_map(|value| services.by(Index::Selected, &value)).filter(selects);
     selecting.map(|service| Key::of(service.as_ref())).collect()
 }
 
-fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
-    let value = |name| pod.metadata.labels.as_ref().and_then(|labels| labels.get(name));
-    wanted.iter().all(|(name, wanted)| value(name) == Some(wanted))
+/// The pods that a Service selects.
+pub(crate) fn selected(service: &Service, pods: &dyn View<Pod>) -> Vec<Arc<Pod>> {
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    selector.map(|labels| pods.labelled(meta::namespace(&service.metadata), labels)).unwrap_or_default()
 }
 
 /// A port of a Service on one pod.

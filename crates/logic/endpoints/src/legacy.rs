@@ -4,8 +4,9 @@
 //! and the annotation `endpoints.kubernetes.io/over-capacity: truncated` says so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use plan::{Action, Guard, Key, Kind, Plan, Selector, Step, Target, View, meta};
+use plan::{Action, Guard, Key, Kind, Plan, Step, Target, View, meta};
 use typed::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service};
 use typed::meta::ObjectMeta;
 
@@ -47,7 +48,8 @@ pub fn plan(key: &Key, world: &World<'_>) -> Plan {
     if spec.type_.as_deref() == Some("ExternalName") || meta::is_deleting(&service.metadata) {
         return plan;
     }
-    let (subsets, truncated) = truncate(subsets(&service, world.pods));
+    let mine = backend::selected(&service, world.pods);
+    let (subsets, truncated) = truncate(subsets(&service, &mine));
     let mut wanted = existing.as_deref().cloned().unwrap_or_else(|| Endpoints {
         metadata: ObjectMeta {
             name: service.metadata.name.clone(),
@@ -65,10 +67,8 @@ pub fn plan(key: &Key, world: &World<'_>) -> Plan {
     if existing.as_deref() == Some(&wanted) {
         return plan;
     }
-    let selector = Selector::from_map(spec.selector.as_ref());
-    let pods = world.pods.within(&key.namespace);
-    let mine = pods.iter().map(AsRef::as_ref).filter(|pod: &&Pod| selector.matches(pod.metadata.labels.as_ref()));
-    meta::set_annotation(&mut wanted.metadata, backend::LAST_CHANGE, &backend::last_change(&service, mine));
+    let changed = backend::last_change(&service, mine.iter().map(AsRef::as_ref));
+    meta::set_annotation(&mut wanted.metadata, backend::LAST_CHANGE, &changed);
     match existing {
         None => plan.then_do(Action::create(wanted)),
         Some(_) => plan.then_do(Action::update(wanted)),
@@ -76,30 +76,29 @@ pub fn plan(key: &Key, world: &World<'_>) -> Plan {
     plan
 }
 
-fn subsets(service: &Service, pods: &dyn View<Pod>) -> Vec<EndpointSubset> {
-    let selector = Selector::from_map(service.spec.as_ref().and_then(|spec| spec.selector.as_ref()));
+fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
     let unready_too = backend::publishes_not_ready(service);
     let families = backend::families(service);
     let mut groups: BTreeMap<Vec<Port>, Addresses> = BTreeMap::new();
-    for pod in pods.within(meta::namespace(&service.metadata)) {
+    for pod in pods {
         let leaving = meta::is_deleting(&pod.metadata) && !unready_too;
-        if leaving || !selector.matches(pod.metadata.labels.as_ref()) || !backend::is_candidate(&pod) {
+        if leaving || !backend::is_candidate(pod) {
             continue;
         }
-        let Some(ip) = address(&pod, &families) else { continue };
-        let ports = backend::ports(service, &pod);
+        let Some(ip) = address(pod, &families) else { continue };
+        let ports = backend::ports(service, pod);
         let portless = service.spec.as_ref().is_none_or(|spec| spec.ports.as_ref().is_none_or(Vec::is_empty));
         if ports.is_empty() && !(portless && backend::is_headless(service)) {
             continue;
         }
         let address = EndpointAddress {
             ip: ip.to_owned(),
-            hostname: backend::hostname(&pod, service),
-            node_name: backend::node_name(&pod),
-            target_ref: Some(backend::target_ref(&pod)),
+            hostname: backend::hostname(pod, service),
+            node_name: backend::node_name(pod),
+            target_ref: Some(backend::target_ref(pod)),
         };
         let (ready, not_ready) = groups.entry(ports).or_default();
-        if unready_too || backend::is_ready(&pod) { ready.push(address) } else { not_ready.push(address) }
+        if unready_too || backend::is_ready(pod) { ready.push(address) } else { not_ready.push(address) }
     }
     groups.into_iter().map(|(ports, addresses)| subset(&ports, addresses)).collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plan::{Index, Key, Plan, Selector, View, controller_reference, meta};
+use plan::{Index, Key, Plan, View, controller_reference, meta};
 use typed::api::core::v1::{Node, Pod, Service};
 use typed::api::discovery::v1::{Endpoint, EndpointConditions, EndpointHints, EndpointSlice, ForNode, ForZone};
 use typed::meta::ObjectMeta;
@@ -41,9 +41,8 @@ pub fn plan(key: &Key, world: &World<'_>) -> Plan {
     {
         return Plan::nothing();
     }
-    let selector = Selector::from_map(spec.selector.as_ref());
-    let members = |pod: &Arc<Pod>| selector.matches(pod.metadata.labels.as_ref()) && backend::is_candidate(pod);
-    let pods: Vec<Arc<Pod>> = world.pods.within(&key.namespace).into_iter().filter(members).collect();
+    let mut pods = backend::selected(&service, world.pods);
+    pods.retain(|pod| backend::is_candidate(pod));
     let mut mould = mould(&service);
     let changed = backend::last_change(&service, pods.iter().map(AsRef::as_ref));
     meta::set_annotation(&mut mould.metadata, backend::LAST_CHANGE, &changed);

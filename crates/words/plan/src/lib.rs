@@ -34,7 +34,7 @@ pub use ownership::{
 };
 pub use selector::Selector;
 pub use taint::{tolerates, untolerated};
-pub use view::{Index, Key, Shelf, View, index_value};
+pub use view::{Index, Key, Shelf, View, carries, index_value, label_value, selected_label};
 
 /// Words about `ObjectMeta` that every planner needs.
 pub mod meta;

@@ -5,6 +5,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use compact_str::CompactString;
+use typed::api::core::v1::Service;
+use typed::meta::ObjectMeta;
 
 use crate::{Kind, controller_of, meta};
 
@@ -60,6 +62,8 @@ pub enum Index {
     Node,
     /// EndpointSlices by `namespace/service-name`, from the label `kubernetes.io/service-name`.
     Service,
+    /// Services by the first label that they select, as [`label_value`] writes it: whatever they select has it.
+    Selected,
 }
 
 /// A consistent read-only view of all objects of one kind.
@@ -82,6 +86,11 @@ pub trait View<T: Kind>: Debug {
     /// The objects of a namespace that nobody controls.
     fn uncontrolled(&self, namespace: &str) -> Vec<Arc<T>> {
         self.by(Index::Uncontrolled, namespace)
+    }
+    /// The objects of a namespace that carry all of `labels`, in key order. Views that know objects by their labels need not
+    /// look at the others.
+    fn labelled(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<T>> {
+        self.within(namespace).into_iter().filter(|object| carries(object.meta(), labels)).collect()
     }
     /// The objects on a node.
     fn on_node(&self, node: &str) -> Vec<Arc<T>> {
@@ -107,10 +116,37 @@ pub fn index_value<T: Kind>(object: &T, index: Index) -> Option<CompactString> {
             let service = meta::label(about, "kubernetes.io/service-name")?;
             Some(compact_str::format_compact!("{}/{}", meta::namespace(about), service))
         }
+        Index::Selected => {
+            let any: &dyn std::any::Any = object;
+            selected_label(any.downcast_ref()?)
+        }
     }
 }
 
-const INDEXES: [Index; 5] = [Index::Namespace, Index::Controller, Index::Uncontrolled, Index::Node, Index::Service];
+/// The value of [`Index::Selected`] for a Service with a selector.
+#[must_use]
+pub fn selected_label(service: &Service) -> Option<CompactString> {
+    let selector = service.spec.as_ref()?.selector.as_ref()?;
+    let (name, value) = selector.first_key_value().map_or(("", ""), |(name, value)| (name, value));
+    Some(label_value(meta::namespace(&service.metadata), name, value))
+}
+
+/// `namespace/name=value`: a label of a namespace's objects, as indexes know it. A selector that asks for nothing is known
+/// under the empty name.
+#[must_use]
+pub fn label_value(namespace: &str, name: &str, value: &str) -> CompactString {
+    compact_str::format_compact!("{namespace}/{name}={value}")
+}
+
+/// Whether an object carries all of `labels`.
+#[must_use]
+pub fn carries(about: &ObjectMeta, labels: &BTreeMap<String, String>) -> bool {
+    let value = |name| about.labels.as_ref().and_then(|labels| labels.get(name));
+    labels.iter().all(|(name, wanted)| value(name) == Some(wanted))
+}
+
+const INDEXES: [Index; 6] =
+    [Index::Namespace, Index::Controller, Index::Uncontrolled, Index::Node, Index::Service, Index::Selected];
 
 /// An in-memory view with every index kept up to date on each change.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 pub(super) fn slices(site: &Site<'_>) -> Controller {
     let (services, pods) = (site.informers.of::<Service>(), site.informers.of::<Pod>());
     let (nodes, all) = (site.informers.of::<Node>(), site.informers.of::<EndpointSlice>());
+    pods.index_labels();
     let (own, of_pod, of_node) = (services.clone(), services.clone(), services.clone());
     let (by_pod, by_slice, by_node) = (pods.clone(), all.clone(), nodes.clone());
     site.controller(move |key, _moment| {
@@ -36,6 +37,7 @@ pub(super) fn slices(site: &Site<'_>) -> Controller {
 pub(super) fn endpoints(site: &Site<'_>) -> Controller {
     let (services, pods, all) =
         (site.informers.of::<Service>(), site.informers.of::<Pod>(), site.informers.of::<Endpoints>());
+    pods.index_labels();
     let (own, of_pod, by_pod, by_name) = (services.clone(), services.clone(), pods.clone(), all.clone());
     site.controller(move |key, _moment| {
         legacy::plan(key, &legacy::World { services: &*services, pods: &*pods, endpoints: &*all })

@@ -161,3 +161,41 @@ fn only_changes_that_endpoints_show_wake_a_service() {
     assert_eq!(wakes(Some(&pod), Some(&unready)), 1);
     assert_eq!((wakes(None, Some(&pod)), wakes(Some(&pod), None)), (1, 1));
 }
+
+#[test]
+fn whoever_selects_a_pod_is_found_by_its_labels() {
+    let mut house = Playhouse::read(at(0), "");
+    let services = [
+        ("all", "{}"),
+        ("by-app", "{app: web}"),
+        ("by-both", "{app: web, zone: a}"),
+        ("by-more", "{app: web, zone: b}"),
+        ("by-zone", "{zone: a}"),
+        ("other", "{app: db}"),
+    ];
+    for (name, selector) in services {
+        let service = "{apiVersion: v1, kind: Service, metadata: {namespace: default, name: ";
+        house.add_yaml(&format!("{service}{name}}}, spec: {{selector: {selector}}}}}"));
+    }
+    house.add_yaml(
+        "{apiVersion: v1, kind: Service, metadata: {namespace: default, name: none}, spec: {ports: [{port: 1}]}}",
+    );
+    house.add_yaml(
+        "{apiVersion: v1, kind: Service, metadata: {namespace: far, name: far}, spec: {selector: {app: web}}}",
+    );
+    let labelled = |pairs: &[(&str, &str)]| {
+        let mut pod = Pod::default();
+        pod.metadata.namespace = Some("default".to_owned());
+        pod.metadata.labels =
+            Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        pod
+    };
+    let (web, moved, bare) = (labelled(&[("app", "web"), ("zone", "a")]), labelled(&[("app", "db")]), labelled(&[]));
+    let woken = |old: Option<&Pod>, new: Option<&Pod>| {
+        let keys = crate::services_to_wake(old, new, &house);
+        keys.into_iter().map(|key| key.name.to_string()).collect::<Vec<String>>()
+    };
+    assert_eq!(woken(None, Some(&web)), ["all", "by-app", "by-both", "by-zone"]);
+    assert_eq!(woken(Some(&web), Some(&moved)), ["all", "by-app", "by-both", "by-zone", "other"], "old and new");
+    assert_eq!(woken(None, Some(&bare)), ["all"]);
+}
