@@ -12,6 +12,7 @@ use env::task::{DropGuard, Fate, Shutdown};
 use futures::FutureExt;
 use http::{Response, StatusCode};
 use informer::Informers;
+use observe::said::Said;
 use parking_lot::RwLock;
 use serving::Body;
 use tokio::sync::mpsc;
@@ -59,8 +60,23 @@ impl Setup {
         env::fs::read_to_string(path).map_err(|error| OperateError::Unreadable(path.clone(), error))
     }
 
-    fn read(&self) -> Result<Settings, OperateError> {
-        let file = |path: &Path| env::fs::read_to_string(path).ok();
+    /// Reads the Corefile and the files that it names. One of those that cannot be read is as good as empty; the log says so
+    /// when that begins and when it ends.
+    fn read(&self, said: &Said) -> Result<Settings, OperateError> {
+        let file = |path: &Path| match env::fs::read_to_string(path) {
+            Ok(text) => {
+                if said.is_news(&path.to_string_lossy(), None) {
+                    tracing::info!("{} can be read again", path.display());
+                }
+                Some(text)
+            }
+            Err(error) => {
+                if said.is_news(&path.to_string_lossy(), Some(&error.to_string())) {
+                    tracing::warn!("{} cannot be read: {error}", path.display());
+                }
+                None
+            }
+        };
         Ok(corefile::read(&self.text()?, Around { file: &file, own: &self.own_addresses })?)
     }
 }
@@ -68,8 +84,8 @@ impl Setup {
 /// Serves names until shutdown, and then for as long as `health` says. A Corefile that is not understood is refused at
 /// first, and later not taken.
 pub async fn run(setup: Setup, informers: &Informers, shutdown: Shutdown) -> Result<(), OperateError> {
-    let settings = setup.read()?;
     let (mut service, mut failures) = NameService::new(informers.clone());
+    let settings = setup.read(&service.said)?;
     service.apply(settings).await?;
     let needs_pods = service.needs_pods();
     follow::cluster(informers, &service.index, needs_pods);
@@ -112,6 +128,8 @@ struct NameService {
     ports: BTreeMap<u16, Open<Server>>,
     pages: BTreeMap<SocketAddr, Open<()>>,
     follows_pods: bool,
+    /// What was said of files that the Corefile names.
+    said: Said,
     failed: mpsc::Sender<OperateError>,
 }
 
@@ -130,6 +148,7 @@ impl NameService {
             ports: BTreeMap::new(),
             pages: BTreeMap::new(),
             follows_pods: false,
+            said: Said::default(),
             failed,
         };
         (service, failures)
@@ -219,7 +238,7 @@ impl NameService {
 
     /// Reads the Corefile again. One that is not understood, or asks for what cannot be had, is told of once.
     async fn look_again(&mut self, setup: &Setup, refused: &mut Option<String>) {
-        let taken = match setup.read() {
+        let taken = match setup.read(&self.said) {
             Ok(settings) if self.settings.as_ref() == Some(&settings) => Ok(()),
             Ok(settings) => self.take(settings).await,
             Err(problem) => Err(problem),

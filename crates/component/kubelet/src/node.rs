@@ -11,6 +11,7 @@ use cri::Runtime;
 use cri::v1::{ContainerFilter, ContainerState, PodSandboxFilter, PodSandboxState};
 use futures::StreamExt;
 use mounts::cgroup::Cgroups;
+use observe::said::Said;
 use podplan::admission::{self, Room};
 use podplan::identity::{self, annotation, label};
 use podplan::resize::Pending;
@@ -150,6 +151,7 @@ impl Kubelet {
             volumes: Volumes { config: config.clone(), api: api.clone() },
             garbage: Garbage::default(),
             metrics: Metrics::default(),
+            unmeasured: Said::default(),
             cgroups: Cgroups::at(&config.cgroup_mount, config.cgroup_driver),
             machine: mounts::machine::machine()?,
             statuses: Statuses::start(api.clone()),

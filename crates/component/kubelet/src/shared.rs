@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cri::Runtime;
 use mounts::cgroup::Cgroups;
 use mounts::machine::Machine;
+use observe::said::Said;
 use podplan::fields::Facts;
 
 use crate::api::Api;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) images: Images,
     pub(crate) garbage: Garbage,
     pub(crate) metrics: Metrics,
+    /// What was said of folders that cannot be measured.
+    pub(crate) unmeasured: Said,
     pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,

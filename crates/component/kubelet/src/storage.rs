@@ -85,7 +85,7 @@ pub(crate) fn measure(shared: &Shared, pod: &Pod, layers: &Layers) -> Usage {
     let mut usage = Usage { volumes: volumes.collect(), containers: BTreeMap::new() };
     let logs = logs::pod_folder(&shared.config, pod);
     for (_, container) in podplan::containers(pod) {
-        let log_bytes = walked(&logs.join(&container.name)).unwrap_or_default();
+        let log_bytes = walked(shared, &logs.join(&container.name)).unwrap_or_default();
         usage.containers.insert(container.name.clone(), ContainerUse { layer_bytes: 0, log_bytes });
     }
     for (name, id) in container_ids(pod) {
@@ -114,9 +114,20 @@ fn volume_bytes(shared: &Shared, pod: &Pod, volume: &Volume) -> Option<u64> {
         let space = filesystem::space(&folder).ok()?;
         return Some(space.capacity_bytes.saturating_sub(space.available_bytes));
     }
-    walked(&folder)
+    walked(shared, &folder)
 }
 
-fn walked(folder: &Path) -> Option<u64> {
-    filesystem::usage(folder, INODES_MAX).ok().map(|usage| usage.bytes)
+/// The bytes of a folder. One that is not there has none; one that cannot be measured counts as nothing, and the log says so
+/// once.
+fn walked(shared: &Shared, folder: &Path) -> Option<u64> {
+    let (bytes, problem) = match filesystem::usage(folder, INODES_MAX) {
+        Ok(usage) => (Some(usage.bytes), None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (None, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let is_news = shared.unmeasured.is_news(&folder.to_string_lossy(), problem.as_deref());
+    if let Some(error) = problem.filter(|_| is_news) {
+        tracing::warn!(folder = %folder.display(), error, "what cannot be measured counts as nothing towards limits");
+    }
+    bytes
 }

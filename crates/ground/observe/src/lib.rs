@@ -11,6 +11,7 @@ pub mod logging;
 pub mod metrics;
 mod process;
 pub mod pulse;
+pub mod said;
 pub mod version;
 
 #[cfg(test)]

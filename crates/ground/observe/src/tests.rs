@@ -7,6 +7,7 @@ use env::time::Instant;
 use crate::health::Checks;
 use crate::metrics::Registry;
 use crate::pulse::Pulse;
+use crate::said::Said;
 use crate::version;
 
 #[test]
@@ -134,4 +135,24 @@ fn a_loop_that_hangs_or_ends_is_not_alive() {
     assert_eq!(pulse.check(Duration::ZERO), Ok(()));
     drop(beat);
     assert_eq!(pulse.check(patience), Err("its loop has ended".to_owned()));
+}
+
+#[test]
+fn what_does_not_change_is_said_once() {
+    let said = Said::default();
+    let cases = [
+        ("a", Some("denied"), true),
+        ("a", Some("denied"), false),
+        ("b", Some("denied"), true),
+        ("a", Some("gone"), true),
+        ("a", None, true),
+        ("a", None, false),
+        ("a", Some("gone"), true),
+        ("c", None, false),
+    ];
+    for (at, (thing, words, news)) in cases.into_iter().enumerate() {
+        assert_eq!(said.is_news(thing, words), news, "case {at}: {thing} {words:?}");
+    }
+    (0..2_000).for_each(|number| assert!(said.is_news(&number.to_string(), Some("x"))));
+    assert!(said.is_news("a", Some("gone")), "what is forgotten is said again");
 }
