@@ -64,6 +64,8 @@ pub struct Config {
     pub host_dns: Dns,
     /// Crash-loop delays.
     pub crash_loop: Bounds,
+    /// How long a container rests at least that could not be made; by chance half as long again.
+    pub failed_start: Duration,
     /// Delays between pulls of an image that failed.
     pub image_pull: Bounds,
     /// How long a pull may take.
@@ -109,6 +111,7 @@ impl Config {
             cluster_dns: ClusterDns::default(),
             host_dns: Dns::default(),
             crash_loop: Bounds::USUAL,
+            failed_start: Duration::from_secs(10),
             image_pull: Bounds::USUAL,
             image_pull_limit: Duration::from_secs(30 * 60),
             image_pulls_max: 1,

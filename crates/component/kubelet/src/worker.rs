@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use podplan::backoff::BackOffs;
 use podplan::probe::{Findings, KINDS, Kind};
 use podplan::resize::{self, Allocation, Pending, Resizing};
@@ -514,11 +514,14 @@ async fn sleep(wait: Option<Duration>) {
 }
 
 fn later(seconds: i64) -> Timestamp {
-    env::time::now().saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+    env::time::now().saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-fn hold(reason: &str, message: String) -> Held {
-    Held { reason: reason.to_owned(), message, until: later(RETRY_SECONDS) }
+/// What came in the way of a start, which is tried again `wait` from now.
+fn hold(reason: &str, message: String, wait: Duration) -> Held {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    let until = env::time::now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+    Held { reason: reason.to_owned(), message, until }
 }
 
 /// The addresses of a pod: its own, or the node's.

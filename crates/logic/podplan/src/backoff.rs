@@ -4,6 +4,7 @@
 //! maximum after the last one (10 min for the usual maximum of 300 s).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -61,6 +62,13 @@ impl BackOffs {
     pub fn delay(&self, key: &str) -> Option<SignedDuration> {
         self.entries.get(key).map(|entry| entry.delay)
     }
+}
+
+/// How long a container rests that could not be made: the period, and by `chance` (0 to 1) up to half as long again, so
+/// that the containers of a node do not all try at once. Such failures leave no container behind whose end could be counted,
+/// so the wait does not grow.
+pub fn after_failed_start(period: Duration, chance: f64) -> Duration {
+    period.saturating_add(period.mul_f64(chance.clamp(0.0, 1.0) / 2.0))
 }
 
 fn expired(entry: &Entry, failed_at: Timestamp, bounds: Bounds) -> bool {

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cri::v1::{Image, ImageSpec, Mount, PodSandboxConfig};
 use cri::{ContainerCreation, Failure};
 use mounts::cgroup::Values;
+use podplan::backoff;
 use podplan::environment::{self, Environment, Inputs, Sources};
 use podplan::security::Security;
 use podplan::{Held, Role, Stage, Start, identity, network, resources};
 use typed::api::core::v1::{Container, Pod};
 
-use super::{Worker, hold, hooks, later, pod_ips};
+use super::{Worker, hold, hooks, pod_ips};
 use crate::api::ApiError;
 use crate::events::Notice;
 use crate::logs;
@@ -102,6 +104,11 @@ impl Worker {
         .await
     }
 
+    /// A container that could not be made waits as long as upstream lets a pod wait whose synchronization failed.
+    fn hold(&self, reason: &str, message: String) -> Held {
+        hold(reason, message, backoff::after_failed_start(self.shared.config.failed_start, env::rand::unit()))
+    }
+
     /// Starts a container; `Err` says why it waits.
     pub(super) async fn start(&mut self, pod: &Arc<Pod>, start: &Start) -> Result<(), Held> {
         let Some((role, container)) = podplan::container(pod, &start.name) else { return Ok(()) };
@@ -110,11 +117,11 @@ impl Worker {
         let configured = self.configure(pod, (role, &container), start.attempt, (spec, &image)).await;
         let config = configured.map_err(|problem| {
             self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {problem}")));
-            hold("CreateContainerConfigError", problem)
+            self.hold("CreateContainerConfigError", problem)
         })?;
         let attempt = self.look.observed.sandbox().map(|sandbox| sandbox.attempt).unwrap_or_default();
         let sandbox_config =
-            self.sandbox_config(pod, attempt).map_err(|problem| hold("CreateContainerConfigError", problem))?;
+            self.sandbox_config(pod, attempt).map_err(|problem| self.hold("CreateContainerConfigError", problem))?;
         if let Some(failed_at) = start.failed_at {
             let key = identity::crash_loop_key(&container);
             self.crash_loops.lengthen(&key, failed_at, env::time::now(), self.shared.config.crash_loop);
@@ -128,7 +135,7 @@ impl Worker {
         metrics.image_volumes(if created.is_ok() { ImageVolume::Mounted } else { ImageVolume::Failed }, image_volumes);
         let id = created.map_err(|failure| {
             self.tell(pod, &container.name, Notice::warning("Failed", &format!("Error: {failure}")));
-            hold("CreateContainerError", failure.to_string())
+            self.hold("CreateContainerError", failure.to_string())
         })?;
         self.tell(pod, &container.name, Notice::normal("Created", "Container created"));
         let (runtime, starting) = (self.shared.runtime.clone(), id.clone());
@@ -138,7 +145,7 @@ impl Worker {
             // The runtime may or may not keep a container that did not start; its next attempt backs off as after an end.
             let key = identity::crash_loop_key(&container);
             self.crash_loops.lengthen(&key, env::time::now(), env::time::now(), self.shared.config.crash_loop);
-            return Err(hold("RunContainerError", failure.to_string()));
+            return Err(self.hold("RunContainerError", failure.to_string()));
         }
         self.tell(pod, &container.name, Notice::normal("Started", "Container started"));
         if let Err(error) = logs::make_link(&self.shared.config, pod, &container.name, start.attempt, &id) {
@@ -154,12 +161,12 @@ impl Worker {
         // What a hook says may be secret, and events are read by more people than logs.
         self.tell(pod, &container.name, Notice::warning("FailedPostStartHook", "PostStartHook failed"));
         let grace = podplan::termination::pod_grace_seconds(pod);
-        let grace = std::time::Duration::from_secs(u64::try_from(grace).unwrap_or_default());
+        let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
         self.tell(pod, &container.name, Notice::normal("Killing", "FailedPostStartHook"));
         if let Err(failure) = self.shared.runtime.container_stop(id.to_owned(), grace).await {
             tracing::warn!(container = container.name, %failure, "a container whose hook failed was not stopped");
         }
-        Err(Held { until: later(0), ..hold("PostStartHookError", problem) })
+        Err(hold("PostStartHookError", problem, Duration::ZERO))
     }
 
     async fn configure(

@@ -340,3 +340,27 @@ async fn an_absent_image_is_an_error_that_is_told() {
     kubelet.wait("the pod is gone", |it| it.pod().is_none()).await;
     assert!(node.is_empty().await);
 }
+
+#[tokio::test]
+async fn a_container_that_cannot_be_made_is_tried_again_after_a_while() {
+    let Some(node) = Node::start().await else { return };
+    let spec = "  containers:\n  - {name: main, image: '%image%', securityContext: {runAsNonRoot: true}}\n";
+    node.write("rootless", spec);
+    let failed_start = Duration::from_secs(1);
+    let config = Config { failed_start, ..node.config() };
+    let kubelet = node.kubelet_as(config, Arc::new(Standalone)).await;
+    let began = env::time::Instant::now();
+    let attempts = |it: &Running| it.events().iter().filter(|event| event.starts_with("Failed Error: ")).count();
+    let mut board = kubelet.view.watch();
+    let third = async {
+        while attempts(&kubelet) < 3 {
+            board.changed().await.expect("the kubelet lives");
+        }
+    };
+    env::time::timeout(PATIENCE, third).await.expect("it is tried again and again");
+    assert!(began.elapsed() >= failed_start * 2, "two waits lie between three attempts: {:?}", began.elapsed());
+    let waiting = kubelet.container("main").and_then(|main| main.state?.waiting);
+    assert_eq!(waiting.and_then(|waiting| waiting.reason).as_deref(), Some("CreateContainerConfigError"));
+    env::fs::remove_file(node.manifest("rootless")).expect("the manifest is removed");
+    kubelet.wait("the pod is gone", |it| it.pod().is_none()).await;
+}

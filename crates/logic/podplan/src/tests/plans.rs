@@ -164,3 +164,21 @@ fn an_ending_leaves_two_seconds_and_force_none() {
     stage.ending = Some(Ending { since: seconds(0), grace_seconds: 0, verdict: None });
     assert_eq!(text(&plan(&stage.situation())), "stop m0 0s");
 }
+
+#[test]
+fn a_failed_start_waits_its_period_and_at_most_half_as_long_again() {
+    use std::time::Duration;
+    let cases = [
+        (10_000, 0.0, 10_000),
+        (10_000, 0.5, 12_500),
+        (10_000, 1.0, 15_000),
+        (10_000, 7.0, 15_000),
+        (10_000, -1.0, 10_000),
+        (0, 1.0, 0),
+        (1_000, 0.2, 1_100),
+    ];
+    for (period_ms, chance, wait_ms) in cases {
+        let wait = crate::backoff::after_failed_start(Duration::from_millis(period_ms), chance);
+        assert_eq!(wait.as_millis(), wait_ms, "{period_ms} ms, by chance {chance}");
+    }
+}
