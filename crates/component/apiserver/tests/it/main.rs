@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bad_input;
+mod behind;
 mod clients;
 mod components;
 mod coverage;
