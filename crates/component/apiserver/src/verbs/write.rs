@@ -50,11 +50,8 @@ pub(super) async fn delete(call: &Call, body: Body) -> Result<Response<Body>, Re
     let sent = delete_options(call, body).await?;
     let delete = options::delete(query, sent.as_ref())?;
     let address = (call.target.namespace.as_str(), call.target.name.as_str());
+    warn_of_orphans(call, &delete);
     let deleted = call.registry.delete(&call.by, address, &delete).await?;
-    if call.registry.strategy().orphans_dependents() && call.resource().group == "batch" && delete.propagation.is_none()
-    {
-        call.by.warn([ORPHANED.to_owned()]);
-    }
     match deleted {
         // Kinds whose deletion takes time return the object, so that the client can see what it waits for.
         Deleted::Going(object) => answered(call, &object, StatusCode::OK, wanted),
@@ -74,6 +71,7 @@ pub(super) async fn delete_collection(call: &Call, body: Body) -> Result<Respons
     let delete = options::delete(&call.by.info().query, sent.as_ref())?;
     let mut list = options::list(call)?;
     list.limit = 0;
+    warn_of_orphans(call, &delete);
     let deleted = call.registry.delete_collection(&call.by, &list, &delete).await?;
     let resource = call.resource();
     let mut tree = Value::map();
@@ -86,6 +84,13 @@ pub(super) async fn delete_collection(call: &Call, body: Body) -> Result<Respons
 /// What somebody should know who deletes a job and does not say what becomes of its pods.
 const ORPHANED: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
                         them or set propagationPolicy=Orphan to suppress this warning";
+
+fn warn_of_orphans(call: &Call, delete: &registry::DeleteOptions) {
+    let stay = call.registry.strategy().orphans_dependents() && delete.propagation.is_none();
+    if stay && call.resource().group == "batch" {
+        call.by.warn([ORPHANED.to_owned()]);
+    }
+}
 
 /// Kinds whose last state is the answer to their deletion (upstream's `ReturnDeletedObject`).
 fn returns_deleted(plural: &str) -> bool {

@@ -232,3 +232,42 @@ async fn evictions_come_in_two_versions() {
     );
     assert_eq!(admin.get(&path).await.is(200).at("metadata.deletionTimestamp"), "");
 }
+
+#[tokio::test]
+async fn cron_jobs_take_their_jobs_along_and_jobs_leave_their_pods() {
+    const ORPHANED: &str = "299 - \"child pods are preserved by default when jobs are deleted; set \
+        propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\"";
+    let admin = Cluster::start().await.admin();
+    let template = r#""template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}"#;
+    let job = format!(r#"{{"metadata":{{"name":"x"}},"spec":{{{template}}}}}"#);
+    let cron = format!(
+        r#"{{"metadata":{{"name":"x"}},"spec":{{"schedule":"0 0 * * *","jobTemplate":{{"spec":{{{template}}}}}}}}}"#
+    );
+    let options = |policy: &str| match policy {
+        "" => String::new(),
+        policy => format!(r#"{{"propagationPolicy":"{policy}"}}"#),
+    };
+    for (plural, body, policy, finalizers, warning) in [
+        ("cronjobs", &cron, "", "", ""),
+        ("cronjobs", &cron, "Background", "", ""),
+        ("cronjobs", &cron, "Orphan", r#"["orphan"]"#, ""),
+        ("cronjobs", &cron, "Foreground", r#"["foregroundDeletion"]"#, ""),
+        ("jobs", &job, "", r#"["orphan"]"#, ORPHANED),
+        ("jobs", &job, "Background", "", ""),
+        ("jobs", &job, "Orphan", r#"["orphan"]"#, ""),
+    ] {
+        let all = format!("/apis/batch/v1/namespaces/default/{plural}");
+        let one = format!("{all}/x");
+        for what in [&one, &all] {
+            admin.post(&all, body).await.is(201);
+            let deleted = admin.delete(what, &options(policy)).await.is(200);
+            assert_eq!(deleted.header("warning"), warning, "{what} {policy}");
+            let left = admin.get(&one).await;
+            assert_eq!(left.at("metadata.finalizers"), finalizers, "{what} {policy}: {}", left.text());
+            if left.code == 200 {
+                admin.patch(&one, MERGE, r#"{"metadata":{"finalizers":null}}"#).await.is(200);
+            }
+            admin.get(&one).await.is(404);
+        }
+    }
+}
