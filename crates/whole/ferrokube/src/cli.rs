@@ -63,6 +63,13 @@ pub(crate) struct UpOptions {
     /// The port that the API listens on.
     #[arg(long, value_name = "PORT", default_value_t = 6443)]
     pub(crate) secure_port: u16,
+    /// The port on this machine's loopback where the scheduler says how it is; 0 for none. By default 10259, and none with
+    /// another folder than the usual one.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) scheduler_secure_port: Option<u16>,
+    /// The same for the controllers; by default 10257.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) controller_manager_secure_port: Option<u16>,
     /// What to start, by name; by default everything.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) components: Vec<String>,

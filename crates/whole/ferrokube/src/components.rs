@@ -4,14 +4,16 @@
 
 mod control_plane;
 mod node;
+pub(crate) mod port;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use env::task::{Shutdown, Task};
 use futures::future::BoxFuture;
 use netlink::route::Network;
+use serving::Door;
 
 use crate::access::Access;
 use crate::credentials::Wanted;
@@ -38,8 +40,23 @@ pub(crate) struct Context {
     pub(crate) cni_conf: PathBuf,
     /// Where the runtime looks for network plugins.
     pub(crate) cni_bin: PathBuf,
+    /// Where those are asked how they are who have ports of their own.
+    pub(crate) watched: Vec<Seat>,
     /// Asks everything to end.
     pub(crate) shutdown: Shutdown,
+}
+
+/// A component with a port of its own, as this start has it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    /// Which component.
+    pub(crate) row: &'static port::Watched,
+    /// Whether it is part of this process.
+    pub(crate) is_chosen: bool,
+    /// Its port, if it has one.
+    pub(crate) port: Option<u16>,
+    /// The way to ask it within the process, once it has started.
+    pub(crate) door: Arc<OnceLock<Door>>,
 }
 
 /// A component that works.

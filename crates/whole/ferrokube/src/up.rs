@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, bail};
 use env::process::Stdio;
@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access::Access;
 use crate::cli::UpOptions;
-use crate::components::{self, Component, Context, Role};
+use crate::components::{self, Component, Context, Role, Seat, port};
 use crate::containerd::Containerd;
 use crate::credentials::{self, Wanted};
 use crate::place::Place;
@@ -49,7 +49,7 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<ExitCode> {
     .await?;
     prepare_credentials(&plan).await?;
     let supervisor = runtime(&options, &plan).await?;
-    let context = Arc::new(plan.context(&options));
+    let context = Arc::new(plan.context(&options, &chosen));
     let tasks = start_all(&context, &chosen).await?;
     if chosen.iter().any(|row| row.name == "kubelet" && row.start.is_some()) {
         let client = crate::access::administrator(&place.kubeconfig)?;
@@ -127,7 +127,13 @@ impl Plan {
         }
     }
 
-    fn context(&self, options: &UpOptions) -> Context {
+    fn context(&self, options: &UpOptions, chosen: &[&Component]) -> Context {
+        let seat = |row: &'static port::Watched| Seat {
+            row,
+            is_chosen: chosen.iter().any(|component| component.name == row.component),
+            port: row.port(options, &self.place),
+            door: Arc::new(OnceLock::new()),
+        };
         let is_foreign = options.container_runtime_endpoint.is_some();
         let folder = |own: PathBuf, usual: &str| if is_foreign { PathBuf::from(usual) } else { own };
         Context {
@@ -140,6 +146,7 @@ impl Plan {
             runtime: foreign_socket(options).unwrap_or_else(|| self.place.containerd_socket()),
             cni_conf: folder(self.place.cni_conf(), "/etc/cni/net.d"),
             cni_bin: folder(self.place.cni_bin(), "/opt/cni/bin"),
+            watched: port::WATCHED.iter().map(seat).collect(),
             shutdown: Shutdown::new(),
         }
     }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use store::Store;
 use store::embedded::{Embedded, Options};
 
-use super::{Context, Started, told};
+use super::{Context, Seat, Started, port, told};
 use crate::access::{self, SPEAKERS};
 use crate::manifests;
 
@@ -37,7 +37,8 @@ pub(super) fn apiserver(context: Arc<Context>) -> BoxFuture<'static, anyhow::Res
             service_ranges: vec![range(format!("{}/{}", services.address, services.prefix))?],
             dns_domain: "cluster.local".to_owned(),
         };
-        let config = Config::from_pki(&context.place.pki(), &place, store as Arc<dyn Store>)?;
+        let mut config = Config::from_pki(&context.place.pki(), &place, store as Arc<dyn Store>)?;
+        config.components = context.watched.iter().map(component).collect();
         // A taken port is told before anything is changed.
         let listener = crate::listen::on(context.listen).await?;
         let server = Server::start(config, context.shutdown.clone()).await?;
@@ -51,6 +52,16 @@ pub(super) fn apiserver(context: Arc<Context>) -> BoxFuture<'static, anyhow::Res
         manifests::apply(&founder, manifests::ADMINISTRATORS).await?;
         Ok(Started { task: Some(task), detail: context.wanted.server() })
     })
+}
+
+/// How the API server asks a component how it is.
+fn component(seat: &Seat) -> apiserver::Component {
+    let way = match seat.port {
+        _ if seat.is_chosen => apiserver::Way::Within(Arc::clone(&seat.door)),
+        Some(port) => apiserver::Way::At(port::address(port)),
+        None => apiserver::Way::Unknown(format!("it is not part of this process, and {} names no port", seat.row.flag)),
+    };
+    apiserver::Component { name: seat.row.component.to_owned(), way }
 }
 
 fn doors(server: &Server, context: &Context) -> anyhow::Result<BTreeMap<String, serving::Door>> {
@@ -85,9 +96,15 @@ pub(super) fn controller_manager(context: Arc<Context>) -> BoxFuture<'static, an
         config.clients =
             Some(Arc::new(move |account: &str| of_accounts.access.account(account).unwrap_or_else(|| client.clone())));
         let built = roster::CONTROLLERS.iter().filter(|row| row.built).count();
-        let work = controller_manager::run(config, context.shutdown.clone());
-        let task = env::task::spawn(Fate::Vital, "controller-manager", told("the controller manager", work));
-        Ok(Started { task: Some(task), detail: format!("{built} controllers of {}", roster::CONTROLLERS.len()) })
+        let (open, tells) = port::open(&context, "controller-manager", config.vitals()).await?;
+        let work = Box::pin(controller_manager::run(config, context.shutdown.clone()));
+        let task = env::task::spawn(Fate::Vital, "controller-manager", async move {
+            told("the controller manager", work).await;
+            drop(open);
+        });
+        let controllers = format!("{built} controllers of {}", roster::CONTROLLERS.len());
+        let detail = if tells.is_empty() { controllers } else { format!("{controllers}; {tells}") };
+        Ok(Started { task: Some(task), detail })
     })
 }
 
@@ -96,9 +113,13 @@ pub(super) fn scheduler(context: Arc<Context>) -> BoxFuture<'static, anyhow::Res
     Box::pin(async move {
         let client = context.access.client(&context.place, "scheduler")?;
         let config = scheduler::Config::new(client);
+        let (open, detail) = port::open(&context, "scheduler", config.vitals()).await?;
         let work = scheduler::run(config, context.shutdown.clone());
-        let task = env::task::spawn(Fate::Vital, "scheduler", told("the scheduler", work));
-        Ok(Started { task: Some(task), detail: String::new() })
+        let task = env::task::spawn(Fate::Vital, "scheduler", async move {
+            told("the scheduler", work).await;
+            drop(open);
+        });
+        Ok(Started { task: Some(task), detail })
     })
 }
 
