@@ -17,6 +17,7 @@ pub(crate) const ENDPOINT_SLICE: Promises = Promises {
     update: count_labels,
     check_create: crate::check::discovery::slice,
     check_update: crate::check::discovery::slice_update,
+    warn: crate::check::warnings::endpoint_slice,
     columns: crate::print::network::ENDPOINT_SLICE,
     cells: crate::print::network::endpoint_slice,
     ..Promises::COUNTED

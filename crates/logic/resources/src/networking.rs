@@ -46,6 +46,7 @@ pub(crate) const NETWORK_POLICY: Promises = Promises {
     default: |policy| within(policy, "spec", default_policy),
     check_create: crate::check::networking::network_policy,
     check_update: |context, new, _| crate::check::networking::network_policy(context, new),
+    warn: crate::check::warnings::network_policy,
     columns: crate::print::network::NETWORK_POLICY,
     cells: crate::print::network::network_policy,
     ..Promises::COUNTED

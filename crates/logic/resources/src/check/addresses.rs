@@ -13,16 +13,39 @@ pub(crate) fn address(spot: &Spot<'_>, out: &mut Problems) {
 
 /// An address at `path`.
 pub(crate) fn address_text(path: object::Path, text: &str, out: &mut Problems) {
-    match text.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-            out.push(Problem::invalid(path, text, "must not be an IPv4-mapped IPv6 address"));
+    let detail = match sloppy(text) {
+        None => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        Some(Spelling::LeadingZeros) => "must not have leading 0s",
+        Some(Spelling::Proper(IpAddr::V6(address))) if address.to_ipv4_mapped().is_some() => {
+            "must not be an IPv4-mapped IPv6 address"
         }
-        Ok(_) => {}
-        Err(_) => {
-            let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-            out.push(Problem::invalid(path, text, detail));
-        }
+        Some(Spelling::Proper(_)) => return,
+    };
+    out.push(Problem::invalid(path, text, detail));
+}
+
+/// How an address is written.
+enum Spelling {
+    Proper(IpAddr),
+    /// With zeros before the numbers of an IPv4 address, which some read as octal numbers.
+    LeadingZeros,
+}
+
+/// Reads an address as generously as older servers did.
+fn sloppy(text: &str) -> Option<Spelling> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(Spelling::Proper(address));
     }
+    let (head, dotted) = text.rfind(':').map_or(("", text), |colon| text.split_at(colon + 1));
+    let numbers: Vec<&str> = dotted.split('.').collect();
+    let number = |digits: &&str| -> Option<u8> {
+        let digits = Some(*digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.trim_start_matches('0').parse().ok().or_else(|| digits.ends_with('0').then_some(0))
+    };
+    let octets: Vec<String> =
+        numbers.iter().map(|digits| number(digits).map(|octet| octet.to_string())).collect::<Option<_>>()?;
+    let plain = format!("{head}{}", octets.join("."));
+    plain.parse::<IpAddr>().ok().map(|_address| Spelling::LeadingZeros)
 }
 
 /// An address that traffic can be sent to from elsewhere.
@@ -74,12 +97,53 @@ fn has_host_bits(address: IpAddr, length: u8) -> bool {
 
 /// A range in CIDR notation.
 pub(crate) fn cidr(spot: &Spot<'_>, out: &mut Problems) {
-    match range(spot.text().trim()) {
+    let text = spot.text().trim();
+    match range(text) {
+        None if has_leading_zeros(text) => spot.invalid(out, "must not have leading 0s in IP or prefix length"),
         None => spot.invalid(out, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
+        Some((IpAddr::V6(address), _)) if address.to_ipv4_mapped().is_some() => {
+            spot.invalid(out, "must not have an IPv4-mapped IPv6 address");
+        }
         Some((address, length)) if has_host_bits(address, length) => {
             spot.invalid(out, "must not have bits set beyond the prefix length");
         }
         Some(_) => {}
+    }
+}
+
+/// Whether a text that is no range would be one without the zeros before its numbers.
+fn has_leading_zeros(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let most = if address.contains(':') { 128 } else { 32 };
+    let is_length =
+        length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse().is_ok_and(|bits: u32| bits <= most);
+    is_length && sloppy(address).is_some()
+}
+
+/// Tells of an IPv6 address that is not written as RFC 5952 has it. Other unusual spellings are refused.
+pub(crate) fn odd_address(spot: &Spot<'_>, warnings: &mut Vec<String>) {
+    let Ok(IpAddr::V6(address)) = spot.text().parse::<IpAddr>() else { return };
+    let canonical = address.to_string();
+    if address.to_ipv4_mapped().is_none() && canonical != spot.text() {
+        warnings.push(format!(
+            "{}: IPv6 address {:?} should be in RFC 5952 canonical format ({canonical:?})",
+            spot.path,
+            spot.text()
+        ));
+    }
+}
+
+/// The same of a range.
+pub(crate) fn odd_cidr(spot: &Spot<'_>, warnings: &mut Vec<String>) {
+    let Some((IpAddr::V6(address), length)) = range(spot.text()) else { return };
+    let canonical = format!("{address}/{length}");
+    let is_proper = address.to_ipv4_mapped().is_none() && !has_host_bits(IpAddr::V6(address), length);
+    if is_proper && canonical != spot.text() {
+        warnings.push(format!(
+            "{}: IPv6 CIDR value {:?} should be in RFC 5952 canonical format ({canonical:?})",
+            spot.path,
+            spot.text()
+        ));
     }
 }
 

@@ -274,6 +274,7 @@ pub(crate) fn warnings(_context: &Context<'_>, service: &Value, _old: Option<&Va
     }
     let (kind, external) = (spec.at("type").text(), !spec.at("externalIPs").is_empty());
     let headless = kind == "ClusterIP" && spec.at("clusterIP").text() == "None";
+    spec.at("clusterIPs").items().for_each(|address| addresses::odd_address(&address, &mut warnings));
     for (is_set, field) in [
         (!spec.at("loadBalancerIP").text().is_empty(), "loadBalancerIP"),
         (external, "externalIPs"),
@@ -283,9 +284,12 @@ pub(crate) fn warnings(_context: &Context<'_>, service: &Value, _old: Option<&Va
             warnings.push(format!("spec.{field} is ignored for headless services"));
         }
     }
+    spec.at("externalIPs").items().for_each(|address| addresses::odd_address(&address, &mut warnings));
     if external && !headless && kind != "ExternalName" {
         warnings.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned());
     }
+    addresses::odd_address(&spec.at("loadBalancerIP"), &mut warnings);
+    spec.at("loadBalancerSourceRanges").items().for_each(|range| addresses::odd_cidr(&range, &mut warnings));
     if external && kind == "ExternalName" {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
     }

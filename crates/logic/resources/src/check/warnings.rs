@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use kind::Context;
 use object::{Quantity, Value};
 
+use super::addresses;
 use super::podwarnings::old_label;
 use super::spot::Spot;
 
@@ -99,6 +100,52 @@ pub(crate) fn ingress(_context: &Context<'_>, ingress: &Value, old: Option<&Valu
         return Vec::new();
     }
     vec![format!("annotation {CLASS:?} is deprecated, please use 'spec.ingressClassName' instead")]
+}
+
+/// A NetworkPolicy whose ranges are written unusually.
+pub(crate) fn network_policy(_context: &Context<'_>, policy: &Value, _old: Option<&Value>) -> Vec<String> {
+    let (spec, mut warnings) = (Spot::root(policy).at("spec"), Vec::new());
+    for (rules, peers) in [("ingress", "from"), ("egress", "to")] {
+        let rules = spec.at(rules).items().map(|rule| rule.at(peers));
+        for block in rules.flat_map(|peers| peers.items().collect::<Vec<_>>()).map(|peer| peer.at("ipBlock")) {
+            addresses::odd_cidr(&block.at("cidr"), &mut warnings);
+            block.at("except").items().for_each(|except| addresses::odd_cidr(&except, &mut warnings));
+        }
+    }
+    warnings
+}
+
+/// The label by which controllers mark what they make.
+fn is_made_by(object: &Value, label: &str, makers: &[&str]) -> bool {
+    object.str_at(&["metadata", "labels", label]).is_some_and(|maker| makers.contains(&maker))
+}
+
+/// An EndpointSlice whose addresses are written unusually. What controllers make is written well.
+pub(crate) fn endpoint_slice(_context: &Context<'_>, slice: &Value, _old: Option<&Value>) -> Vec<String> {
+    const MAKERS: [&str; 2] = ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
+    let mut warnings = Vec::new();
+    if slice.str_at(&["addressType"]) == Some("FQDN") {
+        warnings.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
+    }
+    if !is_made_by(slice, "endpointslice.kubernetes.io/managed-by", &MAKERS) {
+        for endpoint in Spot::root(slice).at("endpoints").items() {
+            endpoint.at("addresses").items().for_each(|address| addresses::odd_address(&address, &mut warnings));
+        }
+    }
+    warnings
+}
+
+/// Endpoints whose addresses are written unusually.
+pub(crate) fn endpoints(_context: &Context<'_>, endpoints: &Value, _old: Option<&Value>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !is_made_by(endpoints, "endpoints.kubernetes.io/managed-by", &["endpoint-controller"]) {
+        for subset in Spot::root(endpoints).at("subsets").items() {
+            for list in ["addresses", "notReadyAddresses"] {
+                subset.at(list).items().for_each(|item| addresses::odd_address(&item.at("ip"), &mut warnings));
+            }
+        }
+    }
+    warnings
 }
 
 /// A StorageClass that chooses nodes by labels that have better names.

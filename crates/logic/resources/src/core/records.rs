@@ -13,6 +13,7 @@ pub(crate) const ENDPOINTS: Promises = Promises {
     },
     check_create: crate::check::endpoints::create,
     check_update: crate::check::endpoints::update,
+    warn: crate::check::warnings::endpoints,
     deprecation: Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     columns: crate::print::network::ENDPOINTS,
     cells: crate::print::network::endpoints,

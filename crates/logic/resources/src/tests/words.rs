@@ -268,3 +268,140 @@ fn templates_of_daemon_sets_are_counted() {
         assert_eq!(new.str_at(&PLACE), Some(expected), "{sent}");
     }
 }
+
+/// What is said of an address at `path` that would better be `better`.
+fn canonical(path: &str, text: &str, better: &str) -> String {
+    format!("{path}: IPv6 address {text:?} should be in RFC 5952 canonical format ({better:?})")
+}
+
+#[test]
+fn unusual_spellings_of_addresses_are_told() {
+    let range = |path: &str, text: &str, better: &str| {
+        format!("{path}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format ({better:?})")
+    };
+    let cases: Vec<(&str, &str, String, Vec<String>)> = vec![
+        (
+            "v1",
+            "Service",
+            "{metadata: {name: s}, spec: {type: LoadBalancer, clusterIPs: ['FD00::1', 10.0.0.1], loadBalancerIP:              '2001:DB8::1', loadBalancerSourceRanges: ['2001:db8:0::/64', 10.0.0.0/8], sessionAffinity: None}}"
+                .to_owned(),
+            vec![
+                canonical("spec.clusterIPs[0]", "FD00::1", "fd00::1"),
+                canonical("spec.loadBalancerIP", "2001:DB8::1", "2001:db8::1"),
+                range("spec.loadBalancerSourceRanges[0]", "2001:db8:0::/64", "2001:db8::/64"),
+            ],
+        ),
+        (
+            "v1",
+            "Service",
+            "{metadata: {name: s}, spec: {externalIPs: ['0:0::7'], sessionAffinity: None}}".to_owned(),
+            vec![
+                canonical("spec.externalIPs[0]", "0:0::7", "::7"),
+                "spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned(),
+            ],
+        ),
+        (
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            "{metadata: {name: p}, spec: {podSelector: {}, ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr:              '2001:DB8::/32', except: ['2001:db8:0:1::/64', '2001:0db8::/64']}}]}], egress: [{to: [{ipBlock: {cidr:              '0::0/0'}}]}]}}"
+                .to_owned(),
+            vec![
+                range("spec.ingress[0].from[1].ipBlock.cidr", "2001:DB8::/32", "2001:db8::/32"),
+                range("spec.ingress[0].from[1].ipBlock.except[1]", "2001:0db8::/64", "2001:db8::/64"),
+                range("spec.egress[0].to[0].ipBlock.cidr", "0::0/0", "::/0"),
+            ],
+        ),
+    ];
+    for (api_version, kind, text, expected) in cases {
+        assert_eq!(warned(api_version, kind, &text), expected, "{kind}: {text}");
+    }
+}
+
+#[test]
+fn unusual_spellings_of_endpoints_are_told_unless_controllers_made_them() {
+    let slice = |labels: &str, kind: &str, address: &str| {
+        format!(
+            "{{metadata: {{name: s, labels: {labels}}}, addressType: {kind}, endpoints: [{{addresses: ['{address}']}}]}}"
+        )
+    };
+    let cases: Vec<(&str, &str, String, Vec<String>)> = vec![
+        (
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            slice("{}", "IPv6", "FD00::1"),
+            vec![canonical("endpoints[0].addresses[0]", "FD00::1", "fd00::1")],
+        ),
+        (
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            slice("{endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}", "IPv6", "FD00::1"),
+            vec![],
+        ),
+        (
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            slice("{}", "FQDN", "a.b"),
+            vec!["spec.addressType: FQDN endpoints are deprecated".to_owned()],
+        ),
+        (
+            "v1",
+            "Endpoints",
+            "{metadata: {name: e}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: 'FD00::1'}], notReadyAddresses: [{ip:              'FD00::2'}]}]}"
+                .to_owned(),
+            vec![
+                canonical("subsets[0].addresses[1].ip", "FD00::1", "fd00::1"),
+                canonical("subsets[0].notReadyAddresses[0].ip", "FD00::2", "fd00::2"),
+            ],
+        ),
+    ];
+    for (api_version, kind, text, expected) in cases {
+        assert_eq!(warned(api_version, kind, &text), expected, "{kind}: {text}");
+    }
+}
+
+#[test]
+fn ambiguous_spellings_of_addresses_are_refused() {
+    let refused = |kind: &str, text: &str| -> Vec<String> {
+        let (strategy, object) = created(if kind == "Service" { "v1" } else { "networking.k8s.io/v1" }, kind, text);
+        let user = User::default();
+        let context = Context { user: &user, now: Timestamp::UNIX_EPOCH, subresource: "" };
+        let problems = strategy.validate_create(&context, &object);
+        problems
+            .iter()
+            .map(ToString::to_string)
+            .filter(|text| text.contains("externalIPs") || text.contains("cidr"))
+            .collect()
+    };
+    let addresses = [
+        ("10.0.0.1", ""),
+        ("010.0.0.1", "must not have leading 0s"),
+        ("10.000.0.01", "must not have leading 0s"),
+        ("fd00::010.0.0.1", "must not have leading 0s"),
+        ("::ffff:10.0.0.1", "must not be an IPv4-mapped IPv6 address"),
+        ("10.0.0", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+        ("10.0.0.256", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+        ("10.0..1", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+        ("10.0.0.x", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+    ];
+    for (address, problem) in addresses {
+        let service = "{metadata: {name: s}, spec: {ports: [{port: 1}], externalIPs: [";
+        let found = refused("Service", &format!("{service}'{address}']}}}}"));
+        let expected = format!("spec.externalIPs[0]: Invalid value: {address:?}: {problem}");
+        assert_eq!(found, if problem.is_empty() { vec![] } else { vec![expected] }, "{address}");
+    }
+    let ranges = [
+        ("10.0.0.0/8", ""),
+        ("010.0.0.0/8", "must not have leading 0s in IP or prefix length"),
+        ("10.0.0.0/08", "must not have leading 0s in IP or prefix length"),
+        ("::ffff:10.0.0.0/104", "must not have an IPv4-mapped IPv6 address"),
+        ("10.0.0.1/8", "must not have bits set beyond the prefix length"),
+        ("10.0.0.0/33", "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
+        ("10.0.0.0", "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
+    ];
+    for (range, problem) in ranges {
+        let policy = "{metadata: {name: p}, spec: {podSelector: {}, egress: [{to: [{ipBlock: {cidr: ";
+        let found = refused("NetworkPolicy", &format!("{policy}'{range}'}}}}]}}]}}}}"));
+        let expected = format!("spec.egress[0].to[0].ipBlock.cidr: Invalid value: {range:?}: {problem}");
+        assert_eq!(found, if problem.is_empty() { vec![] } else { vec![expected] }, "{range}");
+    }
+}
