@@ -25,6 +25,7 @@ pub(crate) mod event;
 pub(crate) mod extension;
 pub(crate) mod flowcontrol;
 pub(crate) mod formats;
+pub(crate) mod keypair;
 pub(crate) mod mounts;
 pub(crate) mod networking;
 pub(crate) mod node;

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use kind::Context;
 use object::{Quantity, Value};
 
-use super::addresses;
 use super::podwarnings::old_label;
 use super::spot::Spot;
+use super::{addresses, keypair};
 
 /// A CSIDriver that asks for tokens without saying where they go.
 pub(crate) fn csi_driver(_context: &Context<'_>, driver: &Value, old: Option<&Value>) -> Vec<String> {
@@ -24,7 +24,7 @@ pub(crate) fn csi_driver(_context: &Context<'_>, driver: &Value, old: Option<&Va
     ]
 }
 
-/// A Secret for TLS in which there is no certificate, or no key.
+/// A Secret for TLS whose certificate and key do not make a pair.
 pub(crate) fn secret(_context: &Context<'_>, secret: &Value, _old: Option<&Value>) -> Vec<String> {
     if secret.str_at(&["type"]) != Some("kubernetes.io/tls") {
         return Vec::new();
@@ -33,42 +33,7 @@ pub(crate) fn secret(_context: &Context<'_>, secret: &Value, _old: Option<&Value
         let bytes = STANDARD.decode(secret.str_at(&["data", key]).unwrap_or_default()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let problem = pem_problem(&text("tls.crt"), "certificate", |label| label == "CERTIFICATE");
-    let is_key = |label: &str| label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY");
-    problem.or_else(|| pem_problem(&text("tls.key"), "key", is_key)).into_iter().collect()
-}
-
-/// What Go's TLS library says when text holds no block of a wanted kind.
-fn pem_problem(text: &str, what: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
-    let labels: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("-----BEGIN ")?.trim_end().strip_suffix("-----"))
-        .filter(|label| text.contains(&format!("-----END {label}-----")))
-        .collect();
-    if labels.iter().any(|label| wanted(label)) {
-        return None;
-    }
-    Some(match (labels.as_slice(), what) {
-        ([], _) => format!("tls: failed to find any PEM data in {what} input"),
-        ([only], "certificate") if only.ends_with("PRIVATE KEY") => {
-            "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have \
-             been switched"
-                .to_owned()
-        }
-        ([only], "key") if *only == "CERTIFICATE" => {
-            "tls: found a certificate rather than a key in the PEM for the private key".to_owned()
-        }
-        (skipped, "certificate") => format!(
-            "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following \
-             types: [{}]",
-            skipped.join(" ")
-        ),
-        (skipped, _) => format!(
-            "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the \
-             following types: [{}]",
-            skipped.join(" ")
-        ),
-    })
+    keypair::problem(&text("tls.crt"), &text("tls.key")).into_iter().collect()
 }
 
 /// A ResourceQuota that lets more be requested than limits allow.
