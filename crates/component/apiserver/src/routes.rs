@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kind::Resource;
-use object::Value;
+use object::{Text, Value};
 use registry::{Freshness, Registry};
 
 use crate::computed::Computed;
@@ -39,18 +39,25 @@ pub(crate) struct Routes {
 pub(crate) struct Table {
     /// In discovery's order.
     pub(crate) rows: Vec<Route>,
-    index: HashMap<(String, String, String), usize>,
+    /// The rows of each plural name: most have one.
+    named: HashMap<Text, Vec<usize>>,
+}
+
+impl Table {
+    /// The first row of this name that is the one.
+    fn first(&self, plural: &str, is_it: impl Fn(&Resource) -> bool) -> Option<&Route> {
+        self.named.get(plural)?.iter().map(|at| &self.rows[*at]).find(|row| is_it(&row.resource))
+    }
 }
 
 impl Routes {
     /// Replaces all rows.
     pub(crate) fn install(&self, rows: Vec<Route>) {
-        let key = |row: &Route| {
-            let resource = &row.resource;
-            (resource.group.to_string(), resource.version.to_string(), resource.plural.to_string())
-        };
-        let index = rows.iter().enumerate().map(|(at, row)| (key(row), at)).collect();
-        self.table.store(Arc::new(Table { rows, index }));
+        let mut named: HashMap<Text, Vec<usize>> = HashMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            named.entry(row.resource.plural.clone()).or_default().push(at);
+        }
+        self.table.store(Arc::new(Table { rows, named }));
     }
 
     /// The rows as they are now.
@@ -61,15 +68,13 @@ impl Routes {
     /// The row of a resource.
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Route> {
         let table = self.table.load();
-        let key = (group.to_owned(), version.to_owned(), plural.to_owned());
-        table.index.get(&key).map(|at| table.rows[*at].clone())
+        table.first(plural, |resource| resource.group == group && resource.version == version).cloned()
     }
 
     /// The registry of a resource in the first version that serves it.
     pub(crate) fn registry(&self, group: &str, plural: &str) -> Option<Arc<Registry>> {
         let table = self.table.load();
-        let row = table.rows.iter().find(|row| row.resource.group == group && row.resource.plural == plural)?;
-        match &row.answerer {
+        match &table.first(plural, |resource| resource.group == group)?.answerer {
             Answerer::Stored(registry) => Some(Arc::clone(registry)),
             Answerer::Computed(_) | Answerer::Virtual(_) => None,
         }

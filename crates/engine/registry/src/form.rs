@@ -1,7 +1,8 @@
 //! The forms in which objects leave the server.
 //!
-//! An object's JSON and protobuf are made at most once per revision and shared by every reader: lists join them,
-//! watch events point to them. What differs between those uses is only what stands around them.
+//! An object's JSON and protobuf are made at most once per revision and shared by every reader. They are kept as the event
+//! that whoever came first wanted or would want, whole: a thousand watchers send the same bytes. Lists, and events of
+//! another kind, point into it; what differs is only what stands around the object.
 
 pub mod made;
 mod table;
@@ -19,9 +20,9 @@ pub(crate) use table::Encoded;
 /// Cached encodings of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// JSON of this `apiVersion` behind the opening brace and the type: `"metadata":{…},…}`.
+    /// JSON of this `apiVersion` behind the opening brace and the type, `"metadata":{…},…}`, within an event.
     Json(Text),
-    /// The protobuf message of this `apiVersion`, without envelope.
+    /// The protobuf message of this `apiVersion`, without envelope, within an event.
     Protobuf(Text),
     /// JSON of the metadata of this `apiVersion`, as the one member of an object: `"metadata":{…}`.
     Metadata(Text),
@@ -104,6 +105,8 @@ impl Wanted {
 /// How the metadata of an object begins where it stands for the object.
 const PARTIAL_OPENING: &[u8] = b"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",";
 const META_VERSION: &str = "meta.k8s.io/v1";
+/// How the JSON of an event ends behind its object.
+const EVENT_CLOSING: &[u8] = b"}\n";
 /// The number of `metadata` in the protobuf message of every kind.
 const METADATA_FIELD: u32 = 1;
 /// The number of `resourceVersion` in the protobuf message of metadata.
@@ -150,13 +153,14 @@ impl Registry {
         let plain = Wanted { pretty: false, ..wanted };
         let object = match (wanted.media, wanted.shape) {
             (Media::Json | Media::Yaml, Shape::Object) => {
-                let opening = self.openings.event(kind);
-                return Ok(vec![opening, self.json_rest(cached)?, Bytes::from_static(b"}\n")]);
+                let around = |object| vec![self.openings.event(kind), object, Bytes::from_static(EVENT_CLOSING)];
+                let whole_or = |made: &Encoded| made.whole(kind).map_or_else(|| around(made.object()), |one| vec![one]);
+                return self.json_event(cached, kind, whole_or);
             }
             (Media::Protobuf, Shape::Object) => {
-                let row = self.strategy.resource();
-                let message = self.proto_message(cached)?;
-                return Ok(proto::event(kind.name(), message, &row.api_version(), &row.kind).into());
+                let around = |message| self.around_message(kind, message).into();
+                let whole_or = |made: &Encoded| made.whole(kind).map_or_else(|| around(made.object()), |one| vec![one]);
+                return self.proto_event(cached, kind, whole_or);
             }
             (_, Shape::Table(include)) => table::rewritten(self.table_of(cached, include, headers, now)?, plain)?,
             (Media::Json | Media::Yaml, Shape::Metadata) => {
@@ -203,26 +207,46 @@ impl Registry {
 
     /// Everything behind the opening.
     fn json_rest(&self, cached: &Cached) -> Result<Bytes, Refusal> {
-        let rest = cached.in_form(&Form::Json(self.strategy.resource().api_version()), || {
-            let text = Bytes::from(json::encode(&*self.view(cached)?, self.root()));
-            let opening = &self.openings.object;
-            if !text.starts_with(opening) {
-                return Err(Refusal::Internal("an object opens with its type".to_owned()));
-            }
-            Ok(text.slice(opening.len()..).into())
-        });
-        Ok(rest?.text)
+        self.json_event(cached, ChangeKind::Added, Encoded::object)
+    }
+
+    /// What `take` wants of the object in JSON within an event; of this kind if nobody wanted another one before.
+    fn json_event<T>(&self, cached: &Cached, kind: ChangeKind, take: impl FnOnce(&Encoded) -> T) -> Result<T, Refusal> {
+        let make = || {
+            let text = json::encode(&*self.view(cached)?, self.root());
+            let rest = text.strip_prefix(self.openings.object.as_ref());
+            let rest = rest.ok_or_else(|| Refusal::Internal("an object opens with its type".to_owned()))?;
+            Ok(Encoded::event(kind, [&self.openings.event(kind), rest, EVENT_CLOSING]))
+        };
+        cached.in_form(&Form::Json(self.strategy.resource().api_version()), make, take)
     }
 
     fn proto_message(&self, cached: &Cached) -> Result<Bytes, Refusal> {
-        let message = cached.in_form(&Form::Protobuf(self.strategy.resource().api_version()), || {
+        self.proto_event(cached, ChangeKind::Added, Encoded::object)
+    }
+
+    /// The same in protobuf.
+    fn proto_event<T>(
+        &self,
+        cached: &Cached,
+        kind: ChangeKind,
+        take: impl FnOnce(&Encoded) -> T,
+    ) -> Result<T, Refusal> {
+        let make = || {
             let message = match self.stored_message(cached)? {
                 Some(message) => message,
                 None => proto::encode(&*self.view(cached)?, self.root()),
             };
-            Ok(Bytes::from(message).into())
-        });
-        Ok(message?.text)
+            let [opening, message, closing] = self.around_message(kind, message.into());
+            Ok(Encoded::event(kind, [&opening, &message, &closing]))
+        };
+        cached.in_form(&Form::Protobuf(self.strategy.resource().api_version()), make, take)
+    }
+
+    /// A message and what stands around it in an event.
+    fn around_message(&self, kind: ChangeKind, message: Bytes) -> [Bytes; 3] {
+        let row = self.strategy.resource();
+        proto::event(kind.name(), message, &row.api_version(), &row.kind)
     }
 
     /// The message as it is stored, with its revision, when that is what readers are told.
@@ -268,11 +292,8 @@ impl Registry {
     /// Every kind's message opens with its metadata, and so does a PartialObjectMetadata, which holds nothing else: each
     /// item is the beginning of the object's own message.
     fn proto_metadata_list(&self, page: &Page) -> Result<Vec<Bytes>, Refusal> {
-        let metadata = |item: &Cached| {
-            let message = self.proto_message(item)?;
-            let end = proto::first_field_end(&message, METADATA_FIELD).map_err(internal)?;
-            Ok(message.slice(..end))
-        };
+        let end = |message: &[u8]| proto::first_field_end(message, METADATA_FIELD).map_err(internal);
+        let metadata = |item: &Cached| self.proto_event(item, ChangeKind::Added, |made| made.beginning(end))?;
         let items = page.items.iter().map(|item| metadata(item)).collect::<Result<Vec<Bytes>, Refusal>>()?;
         Ok(proto::list(&list_meta(page), items, META_VERSION, "PartialObjectMetadataList"))
     }
@@ -295,7 +316,7 @@ impl Registry {
 
     /// `"metadata":{…}`
     fn json_metadata(&self, cached: &Cached) -> Result<Bytes, Refusal> {
-        let metadata = cached.in_form(&Form::Metadata(self.strategy.resource().api_version()), || {
+        let make = || {
             let tree = match self.stored_metadata(cached)? {
                 Some(metadata) => Value::from_pairs([("metadata", metadata)]),
                 None => partial(&*self.view(cached)?),
@@ -304,8 +325,8 @@ impl Registry {
             let member = text.strip_prefix(PARTIAL_OPENING).and_then(|text| text.strip_suffix(b"}\n"));
             let member = member.ok_or_else(|| Refusal::Internal("metadata opens with its type".to_owned()))?;
             Ok(Bytes::copy_from_slice(member).into())
-        });
-        Ok(metadata?.text)
+        };
+        cached.in_form(&Form::Metadata(self.strategy.resource().api_version()), make, Encoded::object)
     }
 
     /// The metadata alone, read without the rest of the object, where the stored bytes say all of it.

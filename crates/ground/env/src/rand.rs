@@ -6,6 +6,7 @@ use crate::world::World;
 ///
 /// The same alphabet as upstream's `k8s.io/apimachinery/pkg/util/rand`.
 const SUFFIX_ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+const HEX_DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// Fills `bytes` from the operating system's cryptographic generator (or from the simulation's seed).
 pub fn fill(bytes: &mut [u8]) {
@@ -43,8 +44,15 @@ pub fn uuid() -> String {
     fill(&mut b);
     b[6] = (b[6] & 0x0f) | 0x40;
     b[8] = (b[8] & 0x3f) | 0x80;
-    let hex = |range: std::ops::Range<usize>| -> String { b[range].iter().map(|byte| format!("{byte:02x}")).collect() };
-    format!("{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16))
+    // Every request has one, and every object: writing them by formatting would show.
+    let mut text = String::with_capacity(36);
+    for (at, byte) in b.into_iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.extend([byte >> 4, byte & 0x0f].map(|digit| char::from(HEX_DIGITS[usize::from(digit)])));
+    }
+    text
 }
 
 /// `length` random characters fit to end an object's name, as `generateName` needs.
@@ -55,3 +63,6 @@ pub fn suffix(length: usize) -> String {
     };
     (0..length).map(pick).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,7 @@ pub fn list(metadata: &Value, items: Vec<bytes::Bytes>, api_version: &str, kind:
     let mut prefixes = wire::Writer::with_capacity(items.len() * 4 + 16);
     let mut behind = Vec::with_capacity(items.len() + 1);
     for item in items.iter().rev() {
-        behind.push(prefixes.len());
+        behind.push(prefixes.length());
         prefixes.length_prefix(2, item.len());
     }
     let prefixes = bytes::Bytes::from(prefixes.finish());

@@ -7,7 +7,7 @@ use env::task::Fate;
 use futures::StreamExt as _;
 use store::Revision;
 
-use crate::fixture::{Client, Cluster, Events, MAPS, MERGE, PODS, PROTOBUF, TABLE, at, config_map, pod};
+use crate::fixture::{Client, Cluster, Events, JSON, MAPS, MERGE, PODS, PROTOBUF, TABLE, at, config_map, pod};
 
 fn labelled(name: &str, colour: &str) -> String {
     format!(r#"{{"metadata":{{"name":"{name}","labels":{{"colour":"{colour}"}}}}}}"#)
@@ -165,6 +165,55 @@ async fn message(events: &mut Events, bytes: &mut Vec<u8>) -> (String, object::V
             }
         }
         bytes.extend_from_slice(&events.chunk().await.expect("the stream goes on"));
+    }
+}
+
+/// Lists and events of every type share an object's bytes, in which the type stands that was wanted first.
+#[tokio::test]
+async fn an_event_says_its_own_type_whoever_read_the_object_first() {
+    let admin = Cluster::start().await.admin();
+    for (accept, name) in [(JSON, "json"), (PROTOBUF, "protobuf")] {
+        let reader = admin.with("accept", accept);
+        let path = format!("{MAPS}?watch=true&fieldSelector=metadata.name%3D{name}");
+        let since =
+            format!("{path}&resourceVersion={}", admin.post(MAPS, &labelled(name, "red")).await.is(201).revision());
+        for (colours, order) in [("blue", ["list", "MODIFIED", "ADDED"]), ("green", ["MODIFIED", "list", "ADDED"])] {
+            colour(&admin, name, colours).await;
+            let expected = admin.get(&format!("{MAPS}/{name}")).await.is(200);
+            for reads in order {
+                let path = match reads {
+                    "list" => {
+                        reader.get(MAPS).await.is(200);
+                        continue;
+                    }
+                    "MODIFIED" => &since,
+                    _ => &path,
+                };
+                let (kind, object) = last(&reader, path, accept == PROTOBUF, colours).await;
+                assert_eq!(
+                    (kind.as_str(), at(&object, "metadata.uid")),
+                    (reads, expected.at("metadata.uid")),
+                    "{order:?}"
+                );
+                assert_eq!(at(&object, "metadata.resourceVersion"), expected.revision(), "{order:?}");
+            }
+        }
+    }
+}
+
+/// The event of a watch that tells of this colour.
+async fn last(reader: &Client, path: &str, is_protobuf: bool, colour: &str) -> (String, object::Value) {
+    let (mut events, mut bytes) = (reader.watch(path).await, Vec::new());
+    loop {
+        let (kind, object) = if is_protobuf {
+            message(&mut events, &mut bytes).await
+        } else {
+            let event = events.next().await.expect("the stream goes on");
+            (at(&event, "type"), event.get("object").cloned().expect("an event has an object"))
+        };
+        if at(&object, "metadata.labels.colour") == colour {
+            return (kind, object);
+        }
     }
 }
 

@@ -146,21 +146,23 @@ impl Cached {
         }
     }
 
-    /// The object in `form`, made by `make` the first time.
-    pub(crate) fn in_form(
+    /// What `take` wants of the object in `form`, which `make` makes the first time.
+    pub(crate) fn in_form<T>(
         &self,
         form: &Form,
         make: impl FnOnce() -> Result<Encoded, Refusal>,
-    ) -> Result<Encoded, Refusal> {
+        take: impl FnOnce(&Encoded) -> T,
+    ) -> Result<T, Refusal> {
         if let Some((_, made)) = self.forms.lock().iter().find(|(candidate, _)| candidate == form) {
-            return Ok(made.clone());
+            return Ok(take(made));
         }
         // Made outside of the lock: two readers may do the same work once, and nobody waits for a large object.
         let made = make()?;
+        let taken = take(&made);
         let mut forms = self.forms.lock();
         if !forms.iter().any(|(candidate, _)| candidate == form) {
-            forms.push((form.clone(), made.clone()));
+            forms.push((form.clone(), made));
         }
-        Ok(made)
+        Ok(taken)
     }
 }

@@ -112,7 +112,7 @@ async fn follow(weak: &Weak<Cache>, wanted: &Notify, mut watcher: Watcher) -> St
             }
         }
         let Some(cache) = weak.upgrade() else { return "nobody uses it".to_owned() };
-        is_under_way = rounds.go_on(&cache.waiting);
+        is_under_way = rounds.go_on(&cache.waiting, Instant::now());
     }
 }
 

@@ -108,8 +108,7 @@ pub(super) struct Rounds {
 
 impl Rounds {
     /// Goes on with the round, or begins the next one unless there is a rest still; `true` when there is more to do.
-    pub(super) fn go_on(&mut self, waiting: &Waiting) -> bool {
-        let now = Instant::now();
+    pub(super) fn go_on(&mut self, waiting: &Waiting, now: Instant) -> bool {
         if self.rests_until.is_some_and(|until| now < until) {
             return true;
         }

@@ -4,6 +4,7 @@
 //! encodings. What an age says changes while the object does not, so the text has holes, and a reader fills them with
 //! what is true when it reads. Rows travel without being copied: what stands around the holes is shared.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use kind::{Cell, Column, Part, Refusal, Strategy};
 use object::Value;
 
 use super::{Form, Include, META_VERSION, Media, Wanted, internal, list_meta, partial, render_builtin};
-use crate::{Cached, Page, Registry};
+use crate::{Cached, ChangeKind, Page, Registry};
 
 /// A place in a text that says how long ago a time was.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +28,51 @@ pub(crate) struct Hole {
 pub(crate) struct Encoded {
     pub(crate) text: Bytes,
     holes: Option<Arc<[Hole]>>,
+    /// When the text is that of an event: where in it the object stands.
+    event: Option<Place>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    kind: ChangeKind,
+    from: u32,
+    to: u32,
 }
 
 impl From<Bytes> for Encoded {
     fn from(text: Bytes) -> Encoded {
-        Encoded { text, holes: None }
+        Encoded { text, holes: None, event: None }
+    }
+}
+
+impl Encoded {
+    /// An object between what stands around it in an event.
+    pub(super) fn event(kind: ChangeKind, [opening, object, closing]: [&[u8]; 3]) -> Encoded {
+        let place = (u32::try_from(opening.len()), u32::try_from(opening.len() + object.len()));
+        let (Ok(from), Ok(to)) = place else { return Bytes::copy_from_slice(object).into() };
+        let text = [opening, object, closing].concat().into();
+        Encoded { text, holes: None, event: Some(Place { kind, from, to }) }
+    }
+
+    /// The whole text, if it is that of an event of this kind.
+    pub(super) fn whole(&self, kind: ChangeKind) -> Option<Bytes> {
+        self.event.is_some_and(|place| place.kind == kind).then(|| self.text.clone())
+    }
+
+    /// The object's own text.
+    pub(super) fn object(&self) -> Bytes {
+        self.text.slice(self.place())
+    }
+
+    /// The beginning of the object's own text, as far as `length` says.
+    pub(super) fn beginning<E>(&self, length: impl FnOnce(&[u8]) -> Result<usize, E>) -> Result<Bytes, E> {
+        let place = self.place();
+        let length = length(&self.text[place.clone()])?;
+        Ok(self.text.slice(place.start..place.start + length))
+    }
+
+    fn place(&self) -> Range<usize> {
+        self.event.map_or(0..self.text.len(), |place| place.from as usize..place.to as usize)
     }
 }
 
@@ -83,9 +124,8 @@ impl Registry {
     }
 
     fn row(&self, cached: &Cached, include: Include) -> Result<Encoded, Refusal> {
-        cached.in_form(&Form::Row(self.strategy.resource().api_version(), include), || {
-            Ok(row_text(self.strategy.as_ref(), &*self.view(cached)?, include))
-        })
+        let make = || Ok(row_text(self.strategy.as_ref(), &*self.view(cached)?, include));
+        cached.in_form(&Form::Row(self.strategy.resource().api_version(), include), make, Encoded::clone)
     }
 }
 
@@ -183,7 +223,7 @@ fn row_text(strategy: &dyn Strategy, tree: &Value, include: Include) -> Encoded 
         Include::Object => write_member("object", tree, &mut text),
     }
     text.push(b'}');
-    Encoded { text: text.into(), holes: (!holes.is_empty()).then(|| holes.into()) }
+    Encoded { text: text.into(), holes: (!holes.is_empty()).then(|| holes.into()), event: None }
 }
 
 fn write_cell(cell: &Cell, text: &mut Vec<u8>, holes: &mut Vec<Hole>) {

@@ -23,7 +23,7 @@ impl<'a> Spot<'a> {
 
     /// The field at a dotted path below this one; null counts as absent.
     pub(crate) fn at(&self, fields: &'a str) -> Spot<'a> {
-        let value = self.value.and_then(|value| fields.split('.').try_fold(value, |value, field| value.get(field)));
+        let value = self.value.and_then(|value| below(value, fields));
         Spot { path: self.path.field(fields), value: value.filter(|value| !value.is_null()) }
     }
 
@@ -190,6 +190,14 @@ impl<'a> Spot<'a> {
     pub(crate) fn or_empty(&self) -> Spot<'a> {
         static EMPTY: Value = Value::String(object::Text::const_new(""));
         Spot { path: self.path.clone(), value: Some(self.value.unwrap_or(&EMPTY)) }
+    }
+}
+
+/// What stands at fields joined by dots; mostly it is one field.
+fn below<'a>(value: &'a Value, fields: &str) -> Option<&'a Value> {
+    match fields.bytes().position(|byte| byte == b'.') {
+        Some(dot) => below(value.get(&fields[..dot])?, &fields[dot + 1..]),
+        None => value.get(fields),
     }
 }
 

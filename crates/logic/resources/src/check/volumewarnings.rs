@@ -51,6 +51,9 @@ pub(crate) fn overlaps(volume: &Spot<'_>, warnings: &mut Vec<String>) {
         [("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"), ("downwardAPI", "DownwardAPI", "")]
     {
         let source = volume.at(field);
+        if !source.is_set() {
+            continue;
+        }
         let shown = if named.is_empty() { words.to_owned() } else { format!("{words} {:?}", source.at(named).text()) };
         collide(name, &shown, files(&source.at("items"), ""), warnings);
     }

@@ -125,11 +125,6 @@ impl Writer {
         Writer { buffer: vec![0; capacity], start: capacity }
     }
 
-    /// The bytes written so far.
-    pub(super) fn len(&self) -> usize {
-        self.buffer.len() - self.start
-    }
-
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.buffer.drain(..self.start);
         self.buffer

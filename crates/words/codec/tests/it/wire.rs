@@ -79,6 +79,7 @@ fn pieces(
     if event != whole {
         return Err(format!("{name}: the event differs at {}", difference(&event, &whole)));
     }
+    listed(name, &message, root, (api_version, kind))?;
     if value.str_at(&["metadata", "uid"]).is_none() {
         return Ok(());
     }
@@ -88,6 +89,23 @@ fn pieces(
     let spliced = spliced.ok_or_else(|| format!("{name}: the metadata is not found"))?;
     if spliced != expected {
         return Err(format!("{name}: another revision differs at {}", difference(&spliced, &expected)));
+    }
+    Ok(())
+}
+
+/// A list of encoded messages reads as what they read as.
+fn listed(name: &str, message: &[u8], root: Root<'_>, (api_version, kind): (&str, &str)) -> Result<(), String> {
+    let kind = format!("{kind}List");
+    let Some(list_root) = Root::builtin(api_version, &kind) else { return Ok(()) };
+    let told = |error: codec::DecodeError| format!("{name}: {error}");
+    let meta = object::Value::from_pairs([("resourceVersion", "7")]);
+    let list = proto::list(&meta, vec![message.to_vec().into(); 3], api_version, &kind).concat();
+    let envelope = proto::open(&list).map_err(told)?;
+    let list = proto::decode(envelope.message, list_root).map_err(told)?.value;
+    let item = proto::decode(message, root).map_err(told)?.value;
+    let items = list.get("items").and_then(object::Value::as_list).unwrap_or_default();
+    if list.str_at(&["metadata", "resourceVersion"]) != Some("7") || items != vec![item; 3] {
+        return Err(format!("{name}: a list of three reads otherwise"));
     }
     Ok(())
 }

@@ -107,24 +107,28 @@ fn who_leaves_is_not_woken() {
     assert_eq!(watcher.rung(), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_round_that_took_long_has_a_rest_behind_it() {
-    let waiting = Waiting::default();
-    let connections: Vec<String> = (0..=WOKEN_AT_ONCE).map(|port| format!("10.0.0.1:{}", port + 1)).collect();
-    let watchers: Vec<Watcher> = connections.iter().map(|peer| Watcher::new(&waiting, Some(peer))).collect();
-    let all_park = || watchers.iter().for_each(|watcher| assert!(watcher.park(&waiting)));
-    let mut rounds = Rounds::default();
-    all_park();
-    waiting.moved();
-    assert!(rounds.go_on(&waiting), "one is left");
-    env::time::sleep(REST.0 * 5).await;
-    while rounds.go_on(&waiting) {}
-    assert_eq!(rung(&watchers), vec![1; WOKEN_AT_ONCE + 1]);
-    all_park();
-    waiting.moved();
-    let moved = Instant::now();
-    while rounds.go_on(&waiting) && rung(&watchers)[0] == 1 {
-        rounds.turn().await;
+#[test]
+fn a_round_that_took_long_has_a_rest_behind_it() {
+    for (took, rest) in [(REST.0, Duration::ZERO), (REST.0 * 5, REST.0 * 5), (REST.1 * 5, REST.1)] {
+        let waiting = Waiting::default();
+        let peers = (0..=WOKEN_AT_ONCE).map(|port| format!("10.0.0.1:{}", port + 1));
+        let watchers: Vec<Watcher> = peers.map(|peer| Watcher::new(&waiting, Some(&peer))).collect();
+        let all_park = || watchers.iter().for_each(|watcher| assert!(watcher.park(&waiting)));
+        let mut rounds = Rounds::default();
+        let began = Instant::now();
+        all_park();
+        waiting.moved();
+        assert!(rounds.go_on(&waiting, began), "one is left");
+        let ended = began + took;
+        while rounds.go_on(&waiting, ended) {}
+        assert_eq!(rung(&watchers), vec![1; WOKEN_AT_ONCE + 1]);
+        all_park();
+        waiting.moved();
+        if !rest.is_zero() {
+            assert!(rounds.go_on(&waiting, ended + rest - Duration::from_nanos(1)), "there is something to do, later");
+            assert_eq!(watchers[0].rung(), 1, "nobody is woken in a rest of {rest:?}");
+        }
+        assert!(rounds.go_on(&waiting, ended + rest));
+        assert_eq!(watchers[0].rung(), 2, "after a rest of {rest:?}");
     }
-    assert_eq!(moved.elapsed(), REST.0 * 5, "as long as the round took");
 }

@@ -29,7 +29,7 @@ fn ages_go_on_while_the_text_stays() {
         write_cell(cell, &mut text, &mut holes);
     }
     text.push(b']');
-    let row = Encoded { text: text.into(), holes: Some(holes.into()) };
+    let row = Encoded { text: text.into(), holes: Some(holes.into()), event: None };
     for now in ["2026-05-01T12:00:00Z", "2026-05-01T12:00:01Z", "2026-05-03T12:00:00Z"].map(at) {
         let mut filling = Filling::new(now, Vec::new());
         filling.push(&row);
