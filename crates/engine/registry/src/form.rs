@@ -216,7 +216,7 @@ impl Registry {
             let text = json::encode(&*self.view(cached)?, self.root());
             let rest = text.strip_prefix(self.openings.object.as_ref());
             let rest = rest.ok_or_else(|| Refusal::Internal("an object opens with its type".to_owned()))?;
-            Ok(Encoded::event(kind, [&self.openings.event(kind), rest, EVENT_CLOSING]))
+            Ok(Encoded::event(kind, [&self.openings.event(kind), rest, EVENT_CLOSING], 0))
         };
         cached.in_form(&Form::Json(self.strategy.resource().api_version()), make, take)
     }
@@ -237,8 +237,9 @@ impl Registry {
                 Some(message) => message,
                 None => proto::encode(&*self.view(cached)?, self.root()),
             };
+            let metadata_bytes = proto::first_field_end(&message, METADATA_FIELD).map_err(internal)?;
             let [opening, message, closing] = self.around_message(kind, message.into());
-            Ok(Encoded::event(kind, [&opening, &message, &closing]))
+            Ok(Encoded::event(kind, [&opening, &message, &closing], metadata_bytes))
         };
         cached.in_form(&Form::Protobuf(self.strategy.resource().api_version()), make, take)
     }
@@ -292,8 +293,7 @@ impl Registry {
     /// Every kind's message opens with its metadata, and so does a PartialObjectMetadata, which holds nothing else: each
     /// item is the beginning of the object's own message.
     fn proto_metadata_list(&self, page: &Page) -> Result<Vec<Bytes>, Refusal> {
-        let end = |message: &[u8]| proto::first_field_end(message, METADATA_FIELD).map_err(internal);
-        let metadata = |item: &Cached| self.proto_event(item, ChangeKind::Added, |made| made.beginning(end))?;
+        let metadata = |item: &Cached| self.proto_event(item, ChangeKind::Added, Encoded::metadata);
         let items = page.items.iter().map(|item| metadata(item)).collect::<Result<Vec<Bytes>, Refusal>>()?;
         Ok(proto::list(&list_meta(page), items, META_VERSION, "PartialObjectMetadataList"))
     }

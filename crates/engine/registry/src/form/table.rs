@@ -36,6 +36,8 @@ pub(crate) struct Encoded {
 struct Place {
     kind: ChangeKind,
     from: u32,
+    /// Where the metadata ends with which the object opens, if it does.
+    metadata_to: u32,
     to: u32,
 }
 
@@ -46,12 +48,11 @@ impl From<Bytes> for Encoded {
 }
 
 impl Encoded {
-    /// An object between what stands around it in an event.
-    pub(super) fn event(kind: ChangeKind, [opening, object, closing]: [&[u8]; 3]) -> Encoded {
-        let place = (u32::try_from(opening.len()), u32::try_from(opening.len() + object.len()));
-        let (Ok(from), Ok(to)) = place else { return Bytes::copy_from_slice(object).into() };
-        let text = [opening, object, closing].concat().into();
-        Encoded { text, holes: None, event: Some(Place { kind, from, to }) }
+    /// An object between what stands around it in an event. Its metadata are its first so many bytes.
+    pub(super) fn event(kind: ChangeKind, [opening, object, closing]: [&[u8]; 3], metadata_bytes: usize) -> Encoded {
+        let at = |bytes: usize| u32::try_from(opening.len() + bytes).expect("what a store takes is below 4 GiB");
+        let place = Place { kind, from: at(0), metadata_to: at(metadata_bytes), to: at(object.len()) };
+        Encoded { text: [opening, object, closing].concat().into(), holes: None, event: Some(place) }
     }
 
     /// The whole text, if it is that of an event of this kind.
@@ -64,11 +65,11 @@ impl Encoded {
         self.text.slice(self.place())
     }
 
-    /// The beginning of the object's own text, as far as `length` says.
-    pub(super) fn beginning<E>(&self, length: impl FnOnce(&[u8]) -> Result<usize, E>) -> Result<Bytes, E> {
-        let place = self.place();
-        let length = length(&self.text[place.clone()])?;
-        Ok(self.text.slice(place.start..place.start + length))
+    /// The metadata with which the object's own text opens. They are found without looking at the text: in a long list
+    /// it is far away.
+    pub(super) fn metadata(&self) -> Bytes {
+        let place = self.event.map(|place| place.from as usize..place.metadata_to as usize);
+        self.text.slice(place.unwrap_or_default())
     }
 
     fn place(&self) -> Range<usize> {
