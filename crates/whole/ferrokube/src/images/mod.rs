@@ -72,7 +72,9 @@ fn is_static(executable: &Path) -> anyhow::Result<bool> {
     const INTERPRETER: u32 = 3;
     let cannot = || format!("cannot read {}", executable.display());
     let mut bytes = Vec::new();
-    File::open(executable).and_then(|file| file.take(HEADERS_BYTES_MAX).read_to_end(&mut bytes)).with_context(cannot)?;
+    File::open(executable)
+        .and_then(|file| file.take(HEADERS_BYTES_MAX).read_to_end(&mut bytes))
+        .with_context(cannot)?;
     let number = |at: usize, length: usize| -> Option<u64> {
         let mut padded = [0; 8];
         padded[..length].copy_from_slice(bytes.get(at..at + length)?);
