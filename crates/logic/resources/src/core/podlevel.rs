@@ -82,19 +82,25 @@ pub(crate) fn default_resources(spec: &mut Value) {
             fill(spec, "limits", name, *amount);
         }
     }
+    let plain = |amounts: &Amounts| -> Vec<(String, Quantity)> {
+        let wanted = amounts.iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory"));
+        wanted.map(|(name, amount)| (name.clone(), *amount)).collect()
+    };
+    if !has(spec, "limits") {
+        for (name, amount) in plain(&limits) {
+            if all_limited(spec, &name) {
+                fill(spec, "limits", &name, amount);
+            }
+        }
+    }
+    // Limits that were filled in just now count: read again from the store, they would.
     if has(spec, "limits") {
-        for (name, amount) in requests.iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory")) {
-            fill(spec, "requests", name, *amount);
+        for (name, amount) in plain(&requests) {
+            fill(spec, "requests", &name, amount);
         }
         let own = pod_amounts(spec, "limits");
         for (name, amount) in own.iter().filter(|(name, _)| pod_level(name)) {
             fill(spec, "requests", name, *amount);
-        }
-    } else {
-        for (name, amount) in limits.iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory")) {
-            if all_limited(spec, name) {
-                fill(spec, "limits", name, *amount);
-            }
         }
     }
 }

@@ -111,3 +111,15 @@ fn pods_go_when_nobody_runs_them() {
     unscheduled.remove(&["spec", "nodeName"]);
     assert_eq!(strategy.deletion(&unscheduled, Some(9)), Graceful { seconds: 0 });
 }
+
+#[test]
+fn pod_level_amounts_are_completed_once_and_for_all() {
+    let container = "{name: c, image: i, resources: {limits: {cpu: 1, memory: 1Gi}}}";
+    for own in ["requests: {memory: 64Mi}", "limits: {memory: 2Gi}", "requests: {cpu: 1}, limits: {cpu: 2}"] {
+        let text = format!("{{metadata: {{name: x}}, spec: {{resources: {{{own}}}, containers: [{container}]}}}}");
+        let (strategy, once) = created("v1", "Pod", &text);
+        let mut twice = once.clone();
+        strategy.default(&mut twice);
+        assert_eq!(twice, once, "{own}");
+    }
+}
