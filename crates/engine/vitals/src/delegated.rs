@@ -127,8 +127,7 @@ impl Delegated {
 
     /// Whose token it is, if anybody's.
     async fn holder(&self, token: &str) -> Result<Option<Arc<User>>, Doubt> {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-        let key: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = pki::hex(&pki::sha256(token.as_bytes()));
         if let Some(user) = self.tokens.get(&key) {
             return Ok(Some(user));
         }

@@ -10,13 +10,13 @@ const HEX_DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// Fills `bytes` from the operating system's cryptographic generator (or from the simulation's seed).
 pub fn fill(bytes: &mut [u8]) {
-    let simulated = World::with(|world| {
+    let seeded = World::with(|world| {
         for chunk in bytes.chunks_mut(8) {
             let word = world.next_u64().to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
         }
     });
-    if simulated.is_none() {
+    if seeded.is_none() {
         aws_lc_rs::rand::fill(bytes).expect("the operating system's random generator answers");
     }
 }

@@ -196,8 +196,7 @@ impl Hasher {
 
     fn finish(self) -> Blob {
         let digest = self.context.finish();
-        let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Blob { digest: format!("sha256:{hex}"), bytes: self.bytes }
+        Blob { digest: format!("sha256:{}", pki::hex(digest.as_ref())), bytes: self.bytes }
     }
 }
 
