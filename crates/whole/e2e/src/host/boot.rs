@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use env::process::Child;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::cgroups;
 use crate::program;
 
 const BOOT: &str = include_str!("boot.sh");
 const SCRIPT: &str = "boot.sh";
+/// What the process that holds a host repeats as soon as it does.
+const ROLL_CALL: &str = "ready";
 const BOOT_LIMIT: Duration = Duration::from_secs(20);
 /// Folders that begin empty on a host and lie on its own disk, not on the overlay: another overlay can be put together
 /// there, nobody outside can take the ground from under their mounts, and how full the machine's disk is does not keep
@@ -69,9 +71,11 @@ pub(super) async fn start(plan: &Plan<'_>) -> anyhow::Result<(Child, i32)> {
         .stderr(std::fs::File::create(&log)?);
     let mut holder = command.spawn().context("cannot run sh")?;
     let mut out = BufReader::new(holder.stdout.take().context("its output was asked for")?);
+    let input = holder.stdin.as_mut().context("its input was asked for")?;
+    input.write_all(format!("{ROLL_CALL}\n").as_bytes()).await?;
     let mut line = String::new();
     let read = env::time::timeout(BOOT_LIMIT, out.read_line(&mut line)).await;
-    if line.trim() != "ready" {
+    if line.trim() != ROLL_CALL {
         let said = env::fs::read_to_string(&log).unwrap_or_default();
         bail!("its first process says {:?} ({read:?}): {}", line.trim(), said.trim());
     }

@@ -69,9 +69,8 @@ umount -l /run/old
 rmdir /run/old
 mount --make-rshared /
 hostname "$name"
-exec 3<&0
-echo ready
-exec >/dev/null 2>&1
-# Waiting buries every orphan; the end of the pipe is the end of the host.
-cat <&3 &
+exec 3<&0 4>&1 >/dev/null 2>&1
+# Waiting buries every orphan; the end of the pipe is the end of the host. Who waits for it repeats the first line: a host
+# that answers has all processes it begins with, under their names.
+cat <&3 >&4 &
 wait $!
