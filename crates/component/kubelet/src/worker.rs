@@ -7,6 +7,7 @@ mod hooks;
 pub(crate) mod kept;
 mod launch;
 mod resizing;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::observe::{Look, Observer};
 use crate::prober::{self, Probes};
 use crate::shared::Shared;
 use crate::volumes::Places;
+use verdicts::Verdicts;
 
 /// The first and the longest wait for a runtime to notice an end that we have seen.
 const RECHECK_MIN: Duration = Duration::from_millis(10);
@@ -78,7 +80,7 @@ pub(crate) struct Worker {
     look: Look,
     crash_loops: BackOffs,
     holds: Holds,
-    findings: watch::Sender<Findings>,
+    verdicts: Verdicts,
     exits: BTreeMap<String, Exit>,
     probes: BTreeMap<String, Probes>,
     explained: BTreeSet<String>,
@@ -116,7 +118,7 @@ impl Worker {
             look: Look::default(),
             crash_loops: BackOffs::default(),
             holds: Holds::new(),
-            findings: watch::Sender::new(Findings::default()),
+            verdicts: Verdicts::default(),
             exits: BTreeMap::new(),
             probes: BTreeMap::new(),
             explained: BTreeSet::new(),
@@ -221,7 +223,7 @@ impl Worker {
     }
 
     fn plan(&mut self, pod: &Arc<Pod>, ending: Option<&Ending>) -> Plan {
-        let findings = self.findings.borrow().clone();
+        let findings = self.verdicts.for_plan();
         if ending.is_none() {
             let unfinished = resize::unfinished(&self.situation(pod, &findings, ending));
             self.follow_resize(pod, unfinished);
@@ -267,7 +269,7 @@ impl Worker {
         for id in stopped {
             self.probes.remove(&id);
             if !ending {
-                self.findings.send_modify(|findings| findings.forget(&id));
+                self.verdicts.board().send_modify(|findings| findings.forget(&id));
             }
         }
         for seen in running.into_iter().filter(|_| !ending) {
@@ -275,7 +277,7 @@ impl Worker {
             if self.probes.contains_key(&seen.id) || KINDS.iter().all(|kind| kind.of(&container).is_none()) {
                 continue;
             }
-            remember(&self.findings, &self.previous, seen, &container);
+            remember(self.verdicts.board(), &self.previous, seen, &container);
             let subject = Subject {
                 runtime: self.shared.runtime.clone(),
                 container: container.into_owned(),
@@ -284,7 +286,7 @@ impl Worker {
             };
             let context = prober::Context {
                 pod: pod.clone(),
-                findings: self.findings.clone(),
+                findings: self.verdicts.board().clone(),
                 shared: self.shared.clone(),
                 started_at: seen.started_at.unwrap_or(seen.created_at),
             };
@@ -344,7 +346,6 @@ impl Worker {
         self.recheck = if unnoticed { (self.recheck * 2).min(RECHECK_MAX) } else { RECHECK_MIN };
         let until = wake_at.map(|at| Duration::try_from(at.duration_since(env::time::now())).unwrap_or_default());
         let wait = [recheck, until].into_iter().flatten().min();
-        let mut findings = self.findings.subscribe();
         tokio::select! {
             changed = self.desired.changed() => {
                 if changed.is_err() {
@@ -356,7 +357,7 @@ impl Worker {
                 self.refresh_at = self.refresh_at.map(|_| env::time::now());
             }
             () = self.notify.notified() => {}
-            _ = findings.changed() => {}
+            () = self.verdicts.news() => {}
             () = sleep(wait) => {}
         }
     }
