@@ -15,6 +15,8 @@ pub use std::os::unix::fs::symlink;
 pub const PRIVATE: u32 = 0o600;
 /// Permission bits of a file everybody may read.
 pub const PUBLIC: u32 = 0o644;
+/// Where the file system of a disk keeps what it found again.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// Replaces `path` by `bytes` with the permission bits `mode`: after a crash either the old or the new file stands.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -72,6 +74,21 @@ pub fn remove_dir_all_if_exists(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Removes everything in a folder that stays, except what a file system keeps in its own root.
+pub fn empty_dir(path: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name() == LOST_AND_FOUND {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => remove_dir_all_if_exists(&entry.path())?,
+            false => remove_file_if_exists(&entry.path())?,
+        }
+    }
+    Ok(())
 }
 
 fn staging_name(path: &Path) -> PathBuf {

@@ -119,8 +119,8 @@ async fn end_pods(socket: &Path, owner: Option<&str>) -> anyhow::Result<String> 
     }
     let runtime = cri::Remote::new(socket, cri::TimeLimits::default());
     let sandboxes = runtime.sandbox_list(PodSandboxFilter::default()).await?;
-    let ends = sandboxes.into_iter().map(|sandbox| end_pod(&runtime, sandbox.id, owner));
-    let results: Vec<_> = futures::stream::iter(ends).buffer_unordered(PODS_AT_ONCE).collect().await;
+    let ours = sandboxes.into_iter().map(|sandbox| end_if_ours(&runtime, sandbox.id, owner));
+    let results: Vec<_> = futures::stream::iter(ours).buffer_unordered(PODS_AT_ONCE).collect().await;
     let (mut ended, mut problems) = (0, Vec::new());
     for result in results {
         match result {
@@ -131,7 +131,7 @@ async fn end_pods(socket: &Path, owner: Option<&str>) -> anyhow::Result<String> 
     if problems.is_empty() { Ok(format!("{ended} ended")) } else { bail!("{}", problems.join("; ")) }
 }
 
-async fn end_pod(runtime: &cri::Remote, id: String, owner: Option<&str>) -> anyhow::Result<bool> {
+async fn end_if_ours(runtime: &cri::Remote, id: String, owner: Option<&str>) -> anyhow::Result<bool> {
     if let Some(owner) = owner {
         let status = runtime.sandbox_status(id.clone(), true).await?;
         let info: serde_json::Value =
@@ -141,15 +141,26 @@ async fn end_pod(runtime: &cri::Remote, id: String, owner: Option<&str>) -> anyh
             return Ok(false);
         }
     }
-    let filter = ContainerFilter { pod_sandbox_id: id.clone(), ..ContainerFilter::default() };
+    // What the instance asked for last may still be under way after its own end: a container that is just being started
+    // can be neither stopped nor removed.
+    let deadline = Instant::now() + REMOVAL_TIMEOUT;
+    loop {
+        match end_pod(runtime, &id).await {
+            Err(cri::Failure::Refused { .. }) if Instant::now() < deadline => env::time::sleep(LOOK_INTERVAL).await,
+            ended => return Ok(ended.map(|()| true)?),
+        }
+    }
+}
+
+async fn end_pod(runtime: &cri::Remote, id: &str) -> Result<(), cri::Failure> {
+    let filter = ContainerFilter { pod_sandbox_id: id.to_owned(), ..ContainerFilter::default() };
     let containers = runtime.container_list(filter).await?;
     let stops = containers.into_iter().map(|container| runtime.container_stop(container.id, GRACE));
     for stopped in futures::future::join_all(stops).await {
         stopped?;
     }
-    runtime.sandbox_stop(id.clone()).await?;
-    runtime.sandbox_remove(id).await?;
-    Ok(true)
+    runtime.sandbox_stop(id.to_owned()).await?;
+    runtime.sandbox_remove(id.to_owned()).await
 }
 
 async fn remove_network(runtime_is_foreign: bool) -> anyhow::Result<((), String)> {
@@ -190,13 +201,17 @@ async fn remove_run_dir(place: &Place) -> anyhow::Result<((), String)> {
     Ok(((), format!("{} removed", folder.display())))
 }
 
-/// Removes a folder, but never what is mounted in it.
+/// Removes a folder, but never what is mounted in it. One that is a disk of its own, as an administrator may have given
+/// it, is emptied.
 fn remove_folder(folder: &Path) -> anyhow::Result<()> {
-    let mounted = mounts::mount::table()?.into_iter().find(|entry| entry.target.starts_with(folder));
-    if let Some(entry) = mounted {
+    let table = mounts::mount::table()?;
+    let (own, below): (Vec<_>, Vec<_>) =
+        table.iter().filter(|entry| entry.target.starts_with(folder)).partition(|entry| entry.target == folder);
+    if let Some(entry) = below.first() {
         bail!("{} stays: something is mounted at {}", folder.display(), entry.target.display());
     }
-    env::fs::remove_dir_all_if_exists(folder).with_context(|| format!("cannot remove {}", folder.display()))
+    let remove = if own.is_empty() { env::fs::remove_dir_all_if_exists } else { env::fs::empty_dir };
+    remove(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
 async fn purge(place: &Place, record: Option<&Record>) -> anyhow::Result<((), String)> {

@@ -5,6 +5,7 @@
 
 mod access;
 mod first_pod;
+mod forgetting;
 mod kubectl;
 mod names;
 mod node_port;
