@@ -32,7 +32,7 @@ pub struct Certificate {
     pub for_clients: bool,
     pub(crate) subject_der: Vec<u8>,
     pub(crate) key_identifier: Option<Vec<u8>>,
-    spki: Vec<u8>,
+    key: PublicKey,
 }
 
 impl Certificate {
@@ -61,7 +61,8 @@ impl Certificate {
                 ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
                 _ => None,
             }),
-            spki: parsed.public_key().raw.to_vec(),
+            // Its parser takes keys that nobody could read again.
+            key: PublicKey::from_spki(parsed.public_key().raw)?,
             der: der.clone(),
         })
     }
@@ -90,7 +91,7 @@ impl Certificate {
 
     /// The key that it certifies.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey { spki: self.spki.clone() }
+        self.key.clone()
     }
 
     /// Whether `now` is within its validity.
