@@ -5,11 +5,20 @@ use jiff::tz::TimeZone;
 
 use crate::Text;
 
+/// The first second of year 0: RFC 3339 has no words for what came before, so nothing that is written may be from there.
+const FIRST_SECOND: i64 = -62_167_219_200;
+
 /// Parses an RFC 3339 time with any offset.
 pub fn parse(text: &str) -> Option<Timestamp> {
     // RFC 3339 wants an upper-case T and an explicit offset; jiff accepts more, upstream does not.
     let shaped = text.len() >= 20 && text.as_bytes()[10] == b'T' && !text.contains('[');
-    if shaped { text.parse().ok() } else { None }
+    let time: Timestamp = if shaped { text.parse().ok()? } else { return None };
+    Some(time).filter(has_words)
+}
+
+/// Whether a time can be written.
+pub fn has_words(time: &Timestamp) -> bool {
+    time.as_second() >= FIRST_SECOND
 }
 
 /// The canonical text of a `Time`: whole seconds, the fraction cut off.

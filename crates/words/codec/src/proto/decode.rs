@@ -199,7 +199,7 @@ fn time(message: &[u8], canonical: fn(Timestamp) -> Text) -> Result<Value, Decod
     }
     let Some(seconds) = seconds else { return Ok(Value::Null) };
     let nanos = i32::try_from(nanos).map_err(|_out_of_range| out_of_range())?;
-    let time = Timestamp::new(seconds, nanos).map_err(|_out_of_range| out_of_range())?;
+    let time = Timestamp::new(seconds, nanos).ok().filter(timestamp::has_words).ok_or_else(out_of_range)?;
     Ok(Value::String(canonical(time)))
 }
 

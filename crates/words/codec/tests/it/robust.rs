@@ -64,6 +64,31 @@ fn protobuf_brings_no_number_that_json_lacks() {
 }
 
 #[test]
+fn a_time_before_year_0_has_no_words() {
+    let first = -62_167_219_200_i64;
+    let message = |seconds: i64| {
+        // PodStatus.startTime is field 7 of field 3, and a Time's seconds are its field 1.
+        let mut varint = Vec::new();
+        let mut rest = u64::from_ne_bytes(seconds.to_ne_bytes());
+        while rest >= 0x80 {
+            varint.push(rest.to_le_bytes()[0] | 0x80);
+            rest >>= 7;
+        }
+        varint.push(rest.to_le_bytes()[0]);
+        let length = |bytes: &[u8]| u8::try_from(bytes.len()).expect("it is short");
+        let time = [&[0x08], &varint[..]].concat();
+        let status = [&[0x3a, length(&time)], &time[..]].concat();
+        [&[0x1a, length(&status)], &status[..]].concat()
+    };
+    let read = proto::decode(&message(first), pod()).expect("year 0 can be written").value;
+    assert_eq!(read.str_at(&["status", "startTime"]), Some("0000-01-01T00:00:00Z"));
+    assert!(proto::decode(&message(first - 1), pod()).is_err());
+    let json = |time: &str| json::decode(format!(r#"{{"status":{{"startTime":"{time}"}}}}"#).as_bytes(), pod());
+    assert!(json("0000-01-01T00:00:00+00:00").is_ok());
+    assert!(json("0000-01-01T00:00:00+01:00").is_err());
+}
+
+#[test]
 fn an_envelope_says_no_more_than_its_type_has() {
     let cases = [
         ("v1", "WatchEvent", [None, None]),
